@@ -1,0 +1,1 @@
+"""The service: wires the three libraries into processes, sockets and files."""

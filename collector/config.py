@@ -1,0 +1,386 @@
+"""Settings: the only module that reads a configuration file or the environment."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from typing_extensions import override
+
+from collector.errors import ConfigError
+
+ENVIRONMENT_PREFIX: Final = "SPANLEDGER_"
+CONFIG_VARIABLE: Final = "SPANLEDGER_CONFIG"
+_EXPECT_WHEEL: Final = "SPANLEDGER_EXPECT_WHEEL"
+
+
+def _listen_address(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdigit() or int(port) > 65535:
+        message = f"{value!r} is not host:port"
+        raise ValueError(message)
+    return value
+
+
+Listen = Annotated[str, AfterValidator(_listen_address)]
+
+
+def split_listen(value: str) -> tuple[str, int]:
+    """Split ``host:port``; brackets around an IPv6 host are removed."""
+    host, _, port = value.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+class Section(BaseModel):
+    """A part of the settings; unknown keys are refused with their name."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class GrpcSettings(Section):
+    """OTLP over gRPC."""
+
+    listen: Listen = "127.0.0.1:4317"
+    """Address of the OTLP/gRPC receiver; port 0 picks a free one and logs it."""
+    reuse_port: bool = False
+    """Let several receivers share the port; each needs a data directory of its own."""
+
+
+class HttpSettings(Section):
+    """OTLP over HTTP."""
+
+    listen: Listen = "127.0.0.1:4318"
+    """Address of the OTLP/HTTP receiver; port 0 picks a free one and logs it."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of browser SDKs that may send; ``*`` allows any."""
+
+
+class WebSettings(Section):
+    """Health, metrics, pages and API."""
+
+    listen: Listen = "127.0.0.1:4319"
+    """Address of the web port; port 0 picks a free one and logs it."""
+
+
+class TokenSettings(Section):
+    """A bearer token that senders must show."""
+
+    token: SecretStr
+    """The token itself."""
+    tenant: str
+    """Tenant that everything sent with the token belongs to."""
+
+
+class TlsSettings(Section):
+    """Files that make the receivers speak TLS."""
+
+    cert_file: Path | None = None
+    """Certificate chain in PEM; TLS is on when set."""
+    key_file: Path | None = None
+    """Private key in PEM."""
+    client_ca_file: Path | None = None
+    """CA of client certificates; when set, clients must show one."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> "TlsSettings":
+        if (self.cert_file is None) != (self.key_file is None):
+            message = "cert_file and key_file go together"
+            raise ValueError(message)
+        if self.client_ca_file is not None and self.cert_file is None:
+            message = "client_ca_file needs cert_file and key_file"
+            raise ValueError(message)
+        return self
+
+
+class ReceiveSettings(Section):
+    """Admission of requests."""
+
+    max_request_bytes: int = Field(default=20 << 20, gt=0)
+    """Largest request in bytes, after decompression."""
+    tokens: tuple[TokenSettings, ...] = ()
+    """Bearer tokens with their tenants; none means no authentication."""
+    tls: TlsSettings = TlsSettings()
+    """TLS for both receivers."""
+    status_listen: Listen | None = None
+    """Health and metrics of a receive role that runs alone."""
+
+
+class JournalSettings(Section):
+    """Where requests wait until they are in the lake."""
+
+    segment_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    """Size in bytes of one preallocated segment."""
+    max_bytes: int = Field(default=4 << 30, ge=1 << 20)
+    """Size in bytes of all segments at which senders are told to retry."""
+
+
+class DrainSettings(Section):
+    """The drain role."""
+
+    status_listen: Listen | None = None
+    """Health and metrics of a drain role that runs alone."""
+
+
+class StoreSettings(Section):
+    """The lake."""
+
+    url: str | None = None
+    """Directory or bucket URL of the lake; default ``<data_dir>/lake``."""
+    flush_seconds: float = Field(default=2.0, gt=0)
+    """Longest time in seconds that a span waits for its object."""
+    flush_spans: int = Field(default=65536, gt=0)
+    """Spans after which an object is written at once."""
+
+
+class AccountSettings(Section):
+    """The account role."""
+
+    tick_seconds: float = Field(default=2.0, gt=0)
+    """Longest time in seconds between two ticks; a new commit wakes it at once."""
+    window_hours: float = Field(default=24.0, gt=0)
+    """Hours that a silent trace stays in the working tables."""
+    memory_limit: str = "384MiB"
+    """Memory of the working database; beyond it, it spills to disk."""
+
+
+class ContentSettings(Section):
+    """Message content (prompts, answers, tool arguments and results)."""
+
+    keep: bool = False
+    """Keep message content in the lake; by default only size and hash are kept."""
+    max_bytes: int = Field(default=16384, gt=0)
+    """Bytes kept of each content attribute when ``keep`` is on."""
+    hash_key: SecretStr | None = None
+    """Key of the content hashes; made once and kept in the lake if not set."""
+
+
+class PriceSettings(Section):
+    """The price book."""
+
+    book: Path | None = None
+    """A price book file to use instead of the bundled one."""
+    overlay: Path | None = None
+    """TOML file with negotiated, replaced and own prices."""
+
+
+class BudgetSettings(Section):
+    """An amount that a dimension may spend in a period."""
+
+    name: str
+    """Name of the budget, unique."""
+    dimension: str = "feature"
+    """Column of ``calls`` that the budget is for; ``total`` for everything."""
+    value: str | None = None
+    """Only this value of the dimension; none means each value for itself."""
+    period: Literal["hour", "day", "week", "month"] = "day"
+    """Length of the period, in UTC calendar units."""
+    measure: Literal["cost_usd", "input_tokens", "output_tokens"] = "cost_usd"
+    """What is added up."""
+    limit: str
+    """The amount, as a decimal number in a string."""
+    thresholds: tuple[int, ...] = (50, 80, 100)
+    """Percentages of the limit at which an alert is sent, once each per period."""
+
+    @model_validator(mode="after")
+    def _amounts(self) -> "BudgetSettings":
+        if not re.fullmatch(r"\d{1,15}(\.\d{1,12})?", self.limit):
+            message = f"limit {self.limit!r} is not a decimal number"
+            raise ValueError(message)
+        if not self.thresholds or min(self.thresholds) <= 0:
+            message = "thresholds are percentages above 0"
+            raise ValueError(message)
+        return self
+
+
+class RuleSettings(Section):
+    """Alert rules."""
+
+    dir: Path | None = None
+    """Directory of the user's own ``.sql`` rules."""
+    disabled: tuple[str, ...] = ()
+    """Names of rules that do not run."""
+    parameters: dict[str, dict[str, float]] = {}
+    """Per rule, values for its parameters instead of the defaults."""
+
+
+class WebhookSettings(Section):
+    """Where alerts are sent."""
+
+    url: str
+    """Address that receives a POST per alert."""
+    secret: SecretStr | None = None
+    """Signing secret, ``whsec_`` and base64; none sends without a signature."""
+    format: Literal["generic", "slack", "pagerduty", "alertmanager"] = "generic"
+    """Shape of the body."""
+    min_severity: Literal["info", "warning", "critical"] = "warning"
+    """Least severity that is sent."""
+    rules: tuple[str, ...] = ()
+    """Only these rules; none means all."""
+
+
+class AlertSettings(Section):
+    """Delivery of alerts."""
+
+    webhook_url: str | None = None
+    """The one-webhook short form: address."""
+    webhook_secret: SecretStr | None = None
+    """The one-webhook short form: signing secret."""
+    webhooks: tuple[WebhookSettings, ...] = ()
+    """Webhooks with settings of their own."""
+    cooldown_seconds: float = Field(default=900.0, ge=0)
+    """Time in seconds an alert must be quiet before it resolves."""
+    renotify_seconds: float = Field(default=14400.0, gt=0)
+    """Time in seconds after which an alert that still fires is sent again."""
+    max_attempts: int = Field(default=12, gt=0)
+    """Deliveries tried before an alert is a dead letter."""
+
+    def targets(self) -> tuple[WebhookSettings, ...]:
+        """Return all webhooks, the short form first."""
+        if self.webhook_url is None:
+            return self.webhooks
+        short = WebhookSettings(url=self.webhook_url, secret=self.webhook_secret)
+        return (short, *self.webhooks)
+
+
+class Settings(BaseSettings):
+    """All settings: arguments, environment, TOML file, defaults, in this order."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    data_dir: Path = Path("data")
+    """Directory that holds ``journal/``, ``lake/`` and ``state/``; on a local disk."""
+    shutdown_seconds: float = Field(default=25.0, gt=0)
+    """Time in seconds that a clean shutdown may take."""
+    grpc: GrpcSettings = GrpcSettings()
+    """OTLP over gRPC."""
+    http: HttpSettings = HttpSettings()
+    """OTLP over HTTP."""
+    web: WebSettings = WebSettings()
+    """Health, metrics, pages and API."""
+    receive: ReceiveSettings = ReceiveSettings()
+    """Admission of requests."""
+    journal: JournalSettings = JournalSettings()
+    """Where requests wait until they are in the lake."""
+    drain: DrainSettings = DrainSettings()
+    """The drain role."""
+    store: StoreSettings = StoreSettings()
+    """The lake."""
+    account: AccountSettings = AccountSettings()
+    """The account role."""
+    content: ContentSettings = ContentSettings()
+    """Message content."""
+    dimensions: dict[str, tuple[str, ...]] = {}
+    """Attribute keys that feed a ledger dimension; new names become columns."""
+    prices: PriceSettings = PriceSettings()
+    """The price book."""
+    budgets: tuple[BudgetSettings, ...] = ()
+    """Budgets."""
+    rules: RuleSettings = RuleSettings()
+    """Alert rules."""
+    alerts: AlertSettings = AlertSettings()
+    """Delivery of alerts."""
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @property
+    def journal_dir(self) -> Path:
+        """Directory of the journal."""
+        return self.data_dir / "journal"
+
+    @property
+    def state_dir(self) -> Path:
+        """Directory of what is rebuildable, locks and alert states."""
+        return self.data_dir / "state"
+
+    @property
+    def lake_url(self) -> str:
+        """Directory or bucket URL of the lake."""
+        return self.store.url or str(self.data_dir / "lake")
+
+
+def load_settings(path: Path | None = None, **overrides: object) -> Settings:
+    """
+    Read the settings.
+
+    Args:
+        path: TOML file; default is the file that ``SPANLEDGER_CONFIG`` names, if set.
+
+        overrides: Top-level settings that go before everything else.
+
+    Raises:
+        ConfigError: The file cannot be read, a key is unknown or a value is bad.
+    """
+    if path is None and (named := os.environ.get(CONFIG_VARIABLE)):
+        path = Path(named)
+    values = _read_toml(path) if path else {}
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**values)
+        return settings.model_copy(update=overrides) if overrides else settings
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, path)) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        message = f"settings: {path}: {error.strerror}"
+        raise ConfigError(message) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"settings: {path}: {error}"
+        raise ConfigError(message) from None
+
+
+def _refuse_unknown_variables() -> None:
+    sections = {name.upper() for name in Settings.model_fields}
+    known = {CONFIG_VARIABLE, _EXPECT_WHEEL}
+    for variable in sorted(os.environ):
+        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable in known:
+            continue
+        section = variable.upper()[len(ENVIRONMENT_PREFIX) :].split("__")[0]
+        if section not in sections:
+            message = f"settings: unknown variable {variable}"
+            raise ConfigError(message)
+
+
+def _first_problem(error: ValidationError, path: Path | None) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    source = f"{path} or environment" if path else "environment"
+    if problem["type"] == "extra_forbidden":
+        return f"settings: unknown key {place} ({source})"
+    return f"settings: {place}: {problem['msg']} ({source})"

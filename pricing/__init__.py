@@ -1,0 +1,1 @@
+"""Tokens and dates to money. No OTLP, no storage."""

@@ -1,0 +1,1 @@
+"""OTLP wire formats and attribute dialects: bytes to Arrow. No prices, no storage."""

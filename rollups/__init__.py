@@ -1,0 +1,1 @@
+"""Whole traces to ledger rows, rollups, verdicts and rules. No network."""
