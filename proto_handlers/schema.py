@@ -111,6 +111,12 @@ DETAIL_FIELDS: Final = (
     _column("has_usage", pa.bool_(), "whether the span has a token count", null=False),
     _column("is_total", pa.bool_(), "counts are sums over children", null=False),
     _column("usage_convention", _TEXT, "inclusive, exclusive or inferred_exclusive"),
+    _column(
+        "cache_unknown",
+        pa.bool_(),
+        "whether the library drops cache counts, so that null is not zero",
+        null=False,
+    ),
     _column("cache_write_5m_tokens", _COUNT, "writes that live five minutes"),
     _column("cache_write_1h_tokens", _COUNT, "writes that live one hour"),
     _column("input_audio_tokens", _COUNT, "audio tokens inside input"),

@@ -103,6 +103,12 @@ _CALL_TAIL: Final = (
 
 PRICE_INPUT_FIELDS: Final = (
     _column("received_unix_nano", pa.int64(), "arrival of the first span", null=False),
+    _column(
+        "cache_unknown",
+        pa.bool_(),
+        "whether the library drops cache counts, so that null is not zero",
+        null=False,
+    ),
     _column("web_search_requests", _COUNT, "billed web searches"),
     _column("service_tier", _TEXT, "service tier answered with"),
     _column("processing", _TEXT, "batch or realtime"),

@@ -1,0 +1,273 @@
+"""OTLP trace requests to Arrow: many payloads at once, no loop over spans."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proto_handlers.attributes import (
+    Addition,
+    Attributes,
+    Rows,
+    by_key,
+    from_key_values,
+    owners_of,
+)
+from proto_handlers.content import ContentPolicy, reduce_content
+from proto_handlers.projection import request_handler
+from proto_handlers.schema import RAW_SCHEMA
+
+Nanos = npt.NDArray[np.int64]
+
+MENDED_KEY: Final = "spanledger.time_mended"
+"""Attribute set on spans whose start or end was missing or out of order."""
+
+_KINDS: Final = pa.array(
+    ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
+)
+_STATUSES: Final = pa.array(["UNSET", "OK", "ERROR"])
+_LAST_NANO: Final = np.uint64(2**63 - 1)
+_HEX: Final = np.frombuffer(
+    "".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16
+)
+_ENVIRONMENT_KEYS: Final = ("deployment.environment.name", "deployment.environment")
+
+
+class Payload(NamedTuple):
+    """One trace request in protobuf, with what the receiver knows about it."""
+
+    body: bytes
+    received_unix_nano: int
+    tenant: str | None = None
+
+
+class Decoded(NamedTuple):
+    """A batch with `RAW_SCHEMA` and what could not be taken."""
+
+    spans: pa.Table
+    refused_payloads: tuple[int, ...]
+    refused_spans: int
+
+
+def decode_traces(
+    payloads: Sequence[Payload], policy: ContentPolicy | None = None
+) -> Decoded:
+    """
+    Decode trace requests.
+
+    Args:
+        payloads: Requests in the order of the journal.
+
+        policy: What to do with message content; default drops it.
+
+    Returns:
+        A row per valid span in the order of the wire. A payload that is not a
+        request, or a span with a bad id or time, is left out and counted; the rest
+        is not affected. Data never makes this function raise.
+    """
+    batches: list[pa.RecordBatch] = []
+    good: list[Payload] = []
+    refused: list[int] = []
+    _convert(list(enumerate(payloads)), batches, good, refused)
+    if not batches:
+        return Decoded(RAW_SCHEMA.empty_table(), tuple(refused), 0)
+    tables = []
+    bad_spans = 0
+    done = 0
+    for batch in batches:
+        part = good[done : done + batch.num_rows]
+        done += batch.num_rows
+        table, bad = _decode_batch(batch, part, policy or ContentPolicy())
+        tables.append(table)
+        bad_spans += bad
+    return Decoded(pa.concat_tables(tables), tuple(sorted(refused)), bad_spans)
+
+
+def _convert(
+    items: list[tuple[int, Payload]],
+    batches: list[pa.RecordBatch],
+    good: list[Payload],
+    refused: list[int],
+) -> None:
+    # The decoder refuses a whole list for one bad request: halve until it is alone.
+    if not items:
+        return
+    try:
+        batch = request_handler().list_to_record_batch([p.body for _, p in items])
+    except ValueError:
+        if len(items) == 1:
+            refused.append(items[0][0])
+            return
+        middle = len(items) // 2
+        _convert(items[:middle], batches, good, refused)
+        _convert(items[middle:], batches, good, refused)
+        return
+    batches.append(batch)
+    good.extend(payload for _, payload in items)
+
+
+def _decode_batch(
+    batch: pa.RecordBatch, payloads: Sequence[Payload], policy: ContentPolicy
+) -> tuple[pa.Table, int]:
+    resources = batch.column("resource_spans")
+    payload_of_resource = owners_of(resources.offsets.to_numpy())
+    scopes = resources.values.field("scope_spans")
+    resource_of_scope = owners_of(scopes.offsets.to_numpy())
+    span_lists = scopes.values.field("spans")
+    scope_of_span = owners_of(span_lists.offsets.to_numpy())
+    spans = span_lists.values
+    valid = _valid(spans)
+    bad = len(valid) - int(valid.sum())
+    if bad:
+        spans = spans.filter(pa.array(valid))
+        scope_of_span = scope_of_span[valid]
+    resource_of_span = resource_of_scope[scope_of_span]
+    payload_of_span = payload_of_resource[resource_of_span]
+
+    received = np.array([p.received_unix_nano for p in payloads], np.int64)
+    received = received[payload_of_span]
+    start, end, mended = _times(spans, received)
+    attributes = from_key_values(spans.field("attributes"))
+    attributes = _flag_mended(attributes, mended)
+    attributes = reduce_content(attributes, policy)
+    resource = from_key_values(
+        resources.values.field("resource").field("attributes")
+    )
+    tenants = pa.array([p.tenant for p in payloads], pa.string())
+    scope = scopes.values.field("scope")
+    columns = {
+        "timestamp": pa.array(start // 1000).cast(RAW_SCHEMA.field("timestamp").type),
+        "start_unix_nano": pa.array(start),
+        "end_unix_nano": pa.array(end),
+        "received_unix_nano": pa.array(received),
+        "trace_id": hex_text(spans.field("trace_id"), 16),
+        "span_id": hex_text(spans.field("span_id"), 8),
+        "parent_span_id": hex_text(spans.field("parent_span_id"), 8),
+        "trace_state": _null_if_empty(spans.field("trace_state")),
+        "flags": spans.field("flags").cast(pa.int64()),
+        "name": spans.field("name"),
+        "kind": _word(spans.field("kind"), _KINDS),
+        "status_code": _word(spans.field("status").field("code"), _STATUSES),
+        "status_message": _null_if_empty(spans.field("status").field("message")),
+        "service_name": _taken(_value_of(resource, ("service.name",)), resource_of_span),
+        "environment": _taken(_value_of(resource, _ENVIRONMENT_KEYS), resource_of_span),
+        "tenant": _taken(tenants, payload_of_span),
+        "scope_name": _taken(_null_if_empty(scope.field("name")), scope_of_span),
+        "scope_version": _taken(_null_if_empty(scope.field("version")), scope_of_span),
+        "attributes": attributes.to_map(),
+        "resource_attributes": _taken(resource.to_map(), resource_of_span),
+        "events": _events(spans.field("events"), policy),
+        "links": _links(spans.field("links"), policy),
+    }
+    arrays = [columns[name] for name in RAW_SCHEMA.names]
+    return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA), bad
+
+
+def _valid(spans: pa.StructArray) -> npt.NDArray[np.bool_]:
+    valid = np.ones(len(spans), np.bool_)
+    for name, width in (("trace_id", 16), ("span_id", 8)):
+        ids = spans.field(name)
+        right = pc.equal(pc.binary_length(ids), width)
+        zero = pc.equal(ids, pa.scalar(bytes(width), pa.binary()))
+        valid &= pc.and_not(right, zero).to_numpy(zero_copy_only=False)
+    for name in ("start_time_unix_nano", "end_time_unix_nano"):
+        valid &= spans.field(name).to_numpy() <= _LAST_NANO
+    return valid
+
+
+def _times(
+    spans: pa.StructArray, received: Nanos
+) -> tuple[Nanos, Nanos, npt.NDArray[np.bool_]]:
+    start = spans.field("start_time_unix_nano").to_numpy().astype(np.int64)
+    end = spans.field("end_time_unix_nano").to_numpy().astype(np.int64)
+    mended = (start == 0) | (end < start)
+    if mended.any():
+        start = np.where(start == 0, np.where(end == 0, received, end), start)
+        end = np.maximum(end, start)
+    return start, end, mended
+
+
+def _flag_mended(
+    attributes: Attributes, mended: npt.NDArray[np.bool_]
+) -> Attributes:
+    rows = np.flatnonzero(mended).astype(np.int32)
+    if not len(rows):
+        return attributes
+    sent = by_key(attributes).get(MENDED_KEY)
+    if sent is not None:
+        rows = np.setdiff1d(rows, attributes.rows[sent]).astype(np.int32)
+    return attributes.plus(
+        [Addition(MENDED_KEY, rows, pa.array(["true"] * len(rows)))]
+    )
+
+
+def hex_text(ids: pa.BinaryArray, width: int) -> pa.StringArray:
+    """Return ids of *width* bytes as lower-case hex; null where the width is wrong."""
+    lengths = pc.binary_length(ids).to_numpy()
+    right = lengths == width
+    if not right.all():
+        ids = pc.if_else(pa.array(right), ids, pa.scalar(bytes(width), pa.binary()))
+    fixed = ids.cast(pa.binary(width))
+    raw = np.frombuffer(fixed.buffers()[1], np.uint8, len(ids) * width, fixed.offset)
+    text = pa.py_buffer(_HEX[raw].tobytes())
+    offsets = pa.py_buffer(np.arange(len(ids) + 1, dtype=np.int32) * (2 * width))
+    array = pa.StringArray.from_buffers(len(ids), offsets, text)
+    if right.all():
+        return array
+    return pc.if_else(pa.array(right), array, pa.scalar(None, pa.string()))
+
+
+def _null_if_empty(texts: pa.StringArray) -> pa.StringArray:
+    return pc.if_else(
+        pc.equal(pc.binary_length(texts), 0), pa.scalar(None, pa.string()), texts
+    )
+
+
+def _word(codes: pa.Int32Array, words: pa.StringArray) -> pa.StringArray:
+    numbers = pc.fill_null(codes, 0).to_numpy(zero_copy_only=False)
+    known = (numbers >= 0) & (numbers < len(words))
+    return words.take(pa.array(np.where(known, numbers, 0)))
+
+
+def _taken(values: pa.Array, rows: Rows) -> pa.Array:
+    return values.take(pa.array(rows))
+
+
+def _value_of(attributes: Attributes, keys: tuple[str, ...]) -> pa.StringArray:
+    places = by_key(attributes)
+    chosen = np.full(attributes.count, -1, np.int32)
+    for key in reversed(keys):
+        found = places.get(key)
+        if found is not None:
+            chosen[attributes.rows[found]] = found
+    return attributes.values.take(pa.array(chosen, mask=chosen < 0))
+
+
+def _events(events: pa.ListArray, policy: ContentPolicy) -> pa.ListArray:
+    flat = events.values
+    attributes = reduce_content(from_key_values(flat.field("attributes")), policy)
+    nanos = np.minimum(flat.field("time_unix_nano").to_numpy(), _LAST_NANO)
+    kind = RAW_SCHEMA.field("events").type
+    values = pa.StructArray.from_arrays(
+        [flat.field("name"), pa.array(nanos.astype(np.int64)), attributes.to_map()],
+        fields=list(kind.value_type),
+    )
+    return pa.ListArray.from_arrays(events.offsets, values, type=kind)
+
+
+def _links(links: pa.ListArray, policy: ContentPolicy) -> pa.ListArray:
+    flat = links.values
+    attributes = reduce_content(from_key_values(flat.field("attributes")), policy)
+    kind = RAW_SCHEMA.field("links").type
+    values = pa.StructArray.from_arrays(
+        [
+            hex_text(flat.field("trace_id"), 16),
+            hex_text(flat.field("span_id"), 8),
+            attributes.to_map(),
+        ],
+        fields=list(kind.value_type),
+    )
+    return pa.ListArray.from_arrays(links.offsets, values, type=kind)

@@ -1,0 +1,112 @@
+"""
+OTLP trace requests as a projected protobuf descriptor.
+
+Same field numbers as ``opentelemetry.proto.collector.trace.v1`` with the fields left
+out that no column needs; arrays and maps inside values stay bytes. The wire format
+makes both readings of one payload agree, and the projected one decodes a third
+faster because fewer Arrow columns are built.
+"""
+
+from functools import cache
+from typing import Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool
+from ptars import HandlerPool
+from ptars.internal import MessageHandler
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_PACKAGE: Final = "spanledger.otlp"
+_SCALARS: Final = {
+    "string": _Field.TYPE_STRING,
+    "bytes": _Field.TYPE_BYTES,
+    "bool": _Field.TYPE_BOOL,
+    "int64": _Field.TYPE_INT64,
+    "int32": _Field.TYPE_INT32,
+    "double": _Field.TYPE_DOUBLE,
+    "fixed64": _Field.TYPE_FIXED64,
+    "fixed32": _Field.TYPE_FIXED32,
+}
+_ONEOF: Final = "AnyValue"
+_MESSAGES: Final = {
+    "AnyValue": (
+        ("string_value", 1, "string"),
+        ("bool_value", 2, "bool"),
+        ("int_value", 3, "int64"),
+        ("double_value", 4, "double"),
+        ("array_value", 5, "bytes"),
+        ("kvlist_value", 6, "bytes"),
+        ("bytes_value", 7, "bytes"),
+    ),
+    "KeyValue": (("key", 1, "string"), ("value", 2, "AnyValue")),
+    "Resource": (("attributes", 1, "*KeyValue"),),
+    "Scope": (("name", 1, "string"), ("version", 2, "string")),
+    "Event": (
+        ("time_unix_nano", 1, "fixed64"),
+        ("name", 2, "string"),
+        ("attributes", 3, "*KeyValue"),
+    ),
+    "Link": (
+        ("trace_id", 1, "bytes"),
+        ("span_id", 2, "bytes"),
+        ("attributes", 4, "*KeyValue"),
+    ),
+    "Status": (("message", 2, "string"), ("code", 3, "int32")),
+    "Span": (
+        ("trace_id", 1, "bytes"),
+        ("span_id", 2, "bytes"),
+        ("trace_state", 3, "string"),
+        ("parent_span_id", 4, "bytes"),
+        ("name", 5, "string"),
+        ("kind", 6, "int32"),
+        ("start_time_unix_nano", 7, "fixed64"),
+        ("end_time_unix_nano", 8, "fixed64"),
+        ("attributes", 9, "*KeyValue"),
+        ("events", 11, "*Event"),
+        ("links", 13, "*Link"),
+        ("status", 15, "Status"),
+        ("flags", 16, "fixed32"),
+    ),
+    "ScopeSpans": (("scope", 1, "Scope"), ("spans", 2, "*Span")),
+    "ResourceSpans": (("resource", 1, "Resource"), ("scope_spans", 2, "*ScopeSpans")),
+    "Request": (("resource_spans", 1, "*ResourceSpans"),),
+}
+"""Message -> (field, number, type); ``*`` marks a repeated message."""
+
+
+@cache
+def request_handler() -> MessageHandler:
+    """Return the decoder of lists of trace requests; made once per process."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="spanledger/otlp_projection.proto", package=_PACKAGE, syntax="proto3"
+    )
+    for message, fields in _MESSAGES.items():
+        _add_message(file, message, fields)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    descriptor = pool.FindFileByName(file.name)
+    return HandlerPool([descriptor]).get_for_message(
+        descriptor.message_types_by_name["Request"]
+    )
+
+
+def _add_message(
+    file: descriptor_pb2.FileDescriptorProto,
+    message: str,
+    fields: tuple[tuple[str, int, str], ...],
+) -> None:
+    target = file.message_type.add(name=message)
+    if message == _ONEOF:
+        target.oneof_decl.add(name="value")
+    for name, number, kind in fields:
+        plain = kind.lstrip("*")
+        field = target.field.add(name=name, number=number)
+        field.label = (
+            _Field.LABEL_REPEATED if kind != plain else _Field.LABEL_OPTIONAL
+        )
+        if plain in _SCALARS:
+            field.type = _SCALARS[plain]
+        else:
+            field.type = _Field.TYPE_MESSAGE
+            field.type_name = f".{_PACKAGE}.{plain}"
+        if message == _ONEOF:
+            field.oneof_index = 0
