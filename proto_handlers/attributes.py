@@ -24,13 +24,13 @@ _MAP: Final = pa.map_(pa.string(), pa.string())
 
 class Attributes(NamedTuple):
     """
-    Attributes of n owners, flat and in order of their owner.
+    Attributes of *owners* spans or resources, flat and in order of their owner.
 
     ``rows[i]`` is the owner of entry i, ``keys`` is dictionary-encoded text,
     ``values`` is text. No owner has a key twice or an empty key.
     """
 
-    count: int
+    owners: int
     rows: Rows
     keys: pa.DictionaryArray
     values: pa.StringArray
@@ -39,7 +39,7 @@ class Attributes(NamedTuple):
         """Return the entries where *mask* is true."""
         chosen = pa.array(mask)
         return Attributes(
-            self.count,
+            self.owners,
             self.rows[mask],
             self.keys.filter(chosen),
             self.values.filter(chosen),
@@ -66,7 +66,7 @@ class Attributes(NamedTuple):
         values = pa.concat_arrays([self.values, *(a.values for a in additions)])
         dictionary = pa.concat_arrays([self.keys.dictionary, names])
         return Attributes(
-            self.count,
+            self.owners,
             rows[order],
             pa.DictionaryArray.from_arrays(pa.array(codes[order]), dictionary),
             values.take(pa.array(order)),
@@ -75,7 +75,7 @@ class Attributes(NamedTuple):
     def to_map(self) -> pa.MapArray:
         """Return one map per owner."""
         return pa.MapArray.from_arrays(
-            offsets_of(self.rows, self.count),
+            offsets_of(self.rows, self.owners),
             self.keys.cast(pa.string()),
             self.values,
             type=_MAP,
@@ -110,9 +110,7 @@ def from_maps(maps: pa.MapArray) -> Attributes:
     first, last = int(offsets[0]), int(offsets[-1])
     keys = maps.keys.slice(first, last - first)
     values = maps.items.slice(first, last - first)
-    return Attributes(
-        len(maps), owners_of(offsets), keys.dictionary_encode(), values
-    )
+    return Attributes(len(maps), owners_of(offsets), keys.dictionary_encode(), values)
 
 
 def from_key_values(entries: pa.ListArray) -> Attributes:
@@ -144,9 +142,7 @@ def by_key(attributes: Attributes) -> dict[str, Rows]:
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
     return {
         name: order[end - size : end]
-        for name, end, size in zip(
-            names, ends, np.diff(ends, prepend=0), strict=True
-        )
+        for name, end, size in zip(names, ends, np.diff(ends, prepend=0), strict=True)
     }
 
 

@@ -133,9 +133,7 @@ def _decode_batch(
     attributes = from_key_values(spans.field("attributes"))
     attributes = _flag_mended(attributes, mended)
     attributes = reduce_content(attributes, policy)
-    resource = from_key_values(
-        resources.values.field("resource").field("attributes")
-    )
+    resource = from_key_values(resources.values.field("resource").field("attributes"))
     tenants = pa.array([p.tenant for p in payloads], pa.string())
     scope = scopes.values.field("scope")
     columns = {
@@ -152,7 +150,9 @@ def _decode_batch(
         "kind": _word(spans.field("kind"), _KINDS),
         "status_code": _word(spans.field("status").field("code"), _STATUSES),
         "status_message": _null_if_empty(spans.field("status").field("message")),
-        "service_name": _taken(_value_of(resource, ("service.name",)), resource_of_span),
+        "service_name": _taken(
+            _value_of(resource, ("service.name",)), resource_of_span
+        ),
         "environment": _taken(_value_of(resource, _ENVIRONMENT_KEYS), resource_of_span),
         "tenant": _taken(tenants, payload_of_span),
         "scope_name": _taken(_null_if_empty(scope.field("name")), scope_of_span),
@@ -190,18 +190,14 @@ def _times(
     return start, end, mended
 
 
-def _flag_mended(
-    attributes: Attributes, mended: npt.NDArray[np.bool_]
-) -> Attributes:
+def _flag_mended(attributes: Attributes, mended: npt.NDArray[np.bool_]) -> Attributes:
     rows = np.flatnonzero(mended).astype(np.int32)
     if not len(rows):
         return attributes
     sent = by_key(attributes).get(MENDED_KEY)
     if sent is not None:
         rows = np.setdiff1d(rows, attributes.rows[sent]).astype(np.int32)
-    return attributes.plus(
-        [Addition(MENDED_KEY, rows, pa.array(["true"] * len(rows)))]
-    )
+    return attributes.plus([Addition(MENDED_KEY, rows, pa.array(["true"] * len(rows)))])
 
 
 def hex_text(ids: pa.BinaryArray, width: int) -> pa.StringArray:
@@ -238,7 +234,7 @@ def _taken(values: pa.Array, rows: Rows) -> pa.Array:
 
 def _value_of(attributes: Attributes, keys: tuple[str, ...]) -> pa.StringArray:
     places = by_key(attributes)
-    chosen = np.full(attributes.count, -1, np.int32)
+    chosen = np.full(attributes.owners, -1, np.int32)
     for key in reversed(keys):
         found = places.get(key)
         if found is not None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool
 from ptars import HandlerPool
-from ptars.internal import MessageHandler
+from ptars._lib import MessageHandler
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _PACKAGE: Final = "spanledger.otlp"
@@ -100,9 +100,7 @@ def _add_message(
     for name, number, kind in fields:
         plain = kind.lstrip("*")
         field = target.field.add(name=name, number=number)
-        field.label = (
-            _Field.LABEL_REPEATED if kind != plain else _Field.LABEL_OPTIONAL
-        )
+        field.label = _Field.LABEL_REPEATED if kind != plain else _Field.LABEL_OPTIONAL
         if plain in _SCALARS:
             field.type = _SCALARS[plain]
         else:

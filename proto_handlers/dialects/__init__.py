@@ -16,7 +16,7 @@ from proto_handlers.dialects.openllmetry import (
     OPENLLMETRY_GOOGLE,
     OPENLLMETRY_NODE_ANTHROPIC,
 )
-from proto_handlers.dialects.otel_genai import OTEL_GENAI, OTEL_GENAI_BEDROCK
+from proto_handlers.dialects.otel_genai import GENAI_APP, OTEL_GENAI, OTEL_GENAI_BEDROCK
 from proto_handlers.dialects.vercel_ai import VERCEL_AI, VERCEL_AI_OTEL
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
@@ -29,6 +29,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     OPENINFERENCE,
     OPENLLMETRY,
     OTEL_GENAI,
+    GENAI_APP,
 )
 
 __all__ = ["DIALECTS", "IDENTITY_KEYS", "Dialect"]

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from proto_handlers.content import MARKER_PREFIX
+
 Convention = Literal["inclusive", "exclusive"]
 
 COUNT_FIELDS: Final = (
@@ -63,8 +65,6 @@ class Kind:
     key: str
     operations: Mapping[str, str]
     """Value, lower case -> operation word of the semantic conventions."""
-    calls_only_with_usage: bool = False
-    """Whether the value alone does not make a span a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,12 @@ class Usage:
 
     input: Convention
     provider: str = ""
+    unless: str = ""
+    """An attribute whose presence on the span rules this convention out."""
     excludes_reasoning: bool = False
     """Whether output leaves reasoning out, so that it must be added."""
-    lost: tuple[str, ...] = ()
-    """Cache classes the library does not send; they are unknown, not zero."""
+    cache_lost: bool = False
+    """Whether the library drops cache counts; they are unknown then, not zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,6 @@ class Dialect:
     """What says that a span is a call, an agent or a tool, best first."""
     usage: tuple[Usage, ...] = ()
     """Counting conventions, first match wins; none: decided by the counts."""
-    totals: tuple[str, ...] = ()
-    """Operations of this dialect whose counts are sums over children."""
     not_providers: tuple[str, ...] = ()
     """Provider values that name the framework instead."""
 
@@ -124,10 +124,14 @@ def flatten(dialects: Iterable[Dialect]) -> tuple[KeyUse, ...]:
     own: list[KeyUse] = []
     for place, dialect in enumerate(dialects):
         for name, keys in dialect.keys.items():
-            shared.extend(KeyUse(key, name, None) for key in keys)
+            shared.extend(KeyUse(_stored(key, name), name, None) for key in keys)
         for name, keys in dialect.own_keys.items():
-            own.extend(KeyUse(key, name, place) for key in keys)
+            own.extend(KeyUse(_stored(key, name), name, place) for key in keys)
     return tuple(reversed([*own, *shared]))
+
+
+def _stored(key: str, name: str) -> str:
+    return MARKER_PREFIX + key if name.endswith("_content") else key
 
 
 def matches_scope(dialect: Dialect, scope: str) -> bool:

@@ -69,7 +69,7 @@ OPENLLMETRY_BEDROCK: Final = Dialect(
 
 OPENLLMETRY_NODE_ANTHROPIC: Final = Dialect(
     name="openllmetry_node_anthropic",
-    source="@traceloop/instrumentation-anthropic 0.27.0: counts as Anthropic sends them",
+    source="@traceloop/instrumentation-anthropic 0.27.0: counts as on the wire",
     scopes=("@traceloop/instrumentation-anthropic",),
     usage=(Usage(input="exclusive"),),
 )

@@ -123,6 +123,14 @@ OTEL_GENAI: Final = Dialect(
         "system_content": ("gen_ai.system_instructions",),
     },
     kinds=(Kind(key="gen_ai.operation.name", operations=OPERATIONS),),
+    usage=(Usage(input="inclusive"),),
+)
+
+GENAI_APP: Final = Dialect(
+    name="genai_app",
+    source="apps that set gen_ai attributes by hand; how they count is told by the "
+    "names of the cache keys, the provider and the counts themselves",
+    signature=("gen_ai.operation.name", "gen_ai.request.model", "gen_ai.agent.name"),
 )
 
 OTEL_GENAI_BEDROCK: Final = Dialect(

@@ -62,7 +62,14 @@ VERCEL_AI: Final = Dialect(
             },
         ),
     ),
-    totals=("invoke_agent", "invoke_workflow"),
+    usage=(
+        Usage(
+            input="exclusive",
+            provider="anthropic",
+            unless="ai.usage.inputTokenDetails.noCacheTokens",
+        ),
+        Usage(input="inclusive"),
+    ),
 )
 
 VERCEL_AI_OTEL: Final = Dialect(
@@ -71,5 +78,4 @@ VERCEL_AI_OTEL: Final = Dialect(
     scopes=("gen_ai",),
     kinds=(Kind(key="gen_ai.operation.name", operations=OPERATIONS),),
     usage=(Usage(input="inclusive"),),
-    totals=("invoke_agent",),
 )

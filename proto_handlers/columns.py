@@ -1,0 +1,106 @@
+"""Columns read from flat attributes: the chosen entry per span, and its meaning."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proto_handlers.attributes import Attributes, Mask, Rows
+
+Ints = npt.NDArray[np.int64]
+
+_WHOLE: Final = r"^\d{1,18}(\.0*)?$"
+NONE: Final = np.int32(-1)
+
+
+class Count(NamedTuple):
+    """A whole number per span; where *known* is false the value is 0."""
+
+    value: Ints
+    known: Mask
+
+    def to_arrow(self) -> pa.Int64Array:
+        """Return the numbers with nulls where unknown."""
+        return pa.array(self.value, mask=~self.known)
+
+    def or_else(self, other: "Count") -> "Count":
+        """Return these numbers, and *other* where they are unknown."""
+        return Count(
+            np.where(self.known, self.value, other.value), self.known | other.known
+        )
+
+    def where(self, mask: Mask, other: "Count") -> "Count":
+        """Return *other* where *mask* is true, these numbers elsewhere."""
+        return Count(
+            np.where(mask, other.value, self.value),
+            np.where(mask, other.known, self.known),
+        )
+
+
+class Chosen(NamedTuple):
+    """For each field, the position of the entry that tells it, per span; -1 if none."""
+
+    attributes: Attributes
+    places: Mapping[str, Rows]
+
+    def text(self, name: str) -> pa.StringArray:
+        """Return the field's text per span, null where nothing or nothing but space."""
+        places = self.places.get(name)
+        if places is None:
+            return pa.nulls(self.attributes.owners, pa.string())
+        texts = self.attributes.values.take(pa.array(places, mask=places < 0))
+        empty = pc.equal(pc.binary_length(texts), 0)
+        if not pc.any(empty).as_py():
+            return texts
+        return pc.if_else(empty, pa.scalar(None, pa.string()), texts)
+
+    def number(self, name: str) -> Count:
+        """Return the field as whole numbers; what is none is unknown."""
+        value = np.zeros(self.attributes.owners, np.int64)
+        known = np.zeros(self.attributes.owners, np.bool_)
+        places = self.places.get(name)
+        if places is not None:
+            rows = np.flatnonzero(places >= 0)
+            texts = self.attributes.values.take(pa.array(places[rows]))
+            numbers, right = whole_numbers(texts)
+            value[rows[right]] = numbers[right]
+            known[rows] = right
+        return Count(value, known)
+
+    def mapped(
+        self, name: str, meaning: Callable[[str], object], kind: pa.DataType
+    ) -> pa.Array:
+        """Return what each text means, asked once per distinct text."""
+        return per_distinct(self.text(name), meaning, kind)
+
+
+def per_distinct(
+    texts: pa.StringArray, meaning: Callable[[str], object], kind: pa.DataType
+) -> pa.Array:
+    """Return what each text means, asked once per distinct text; null stays null."""
+    if texts.null_count == len(texts):
+        return pa.nulls(len(texts), kind)
+    encoded = texts.dictionary_encode()
+    meanings = [meaning(text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(meanings, kind).take(encoded.indices)
+
+
+def whole_numbers(texts: pa.StringArray) -> tuple[Ints, Mask]:
+    """
+    Parse whole numbers of at most 18 digits, with or without a zero fraction.
+
+    Returns:
+        The numbers and where the text was one. Negative ones are none.
+    """
+    right = pc.fill_null(pc.match_substring_regex(texts, _WHOLE), False)
+    mask = right.to_numpy(zero_copy_only=False)
+    if not mask.any():
+        return np.zeros(len(texts), np.int64), mask
+    if not mask.all():
+        texts = pc.if_else(right, texts, "0")
+    if pc.any(pc.match_substring(texts, ".")).as_py():
+        texts = pc.replace_substring_regex(texts, r"\..*$", "")
+    return pc.cast(texts, pa.int64()).to_numpy(), mask
