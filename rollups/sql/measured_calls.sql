@@ -1,0 +1,68 @@
+-- view:  measured_calls
+-- grain: one row per call
+-- reads: calls
+-- What the rollups of calls add up, worked out per call.
+-- A latency bucket is an index of OpenTelemetry's exponential histogram of scale 3:
+-- bucket i holds 2^(i/8) < milliseconds <= 2^((i+1)/8).
+-- Cache savings take the call's own rate, input_cost_usd / uncached_input_tokens;
+-- in whole pico-dollars, null where the call has no such rate.
+CREATE OR REPLACE TEMP VIEW measured_calls AS
+SELECT
+    timestamp,
+    trace_id,
+    span_id,
+    run_id,
+    chain_id,
+    step,
+    tenant,
+    project,
+    environment,
+    feature,
+    agent_name,
+    agent_version,
+    user_id,
+    service_name,
+    operation,
+    provider,
+    request_model,
+    response_model,
+    coalesce(response_model, request_model) AS model,
+    concat(trace_id, '/', run_id) AS run_key,
+    input_tokens,
+    cache_read_tokens,
+    cache_write_tokens,
+    output_tokens,
+    coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) AS tokens,
+    cost_usd,
+    (cost_usd * 1000000000000)::HUGEINT AS cost_pico,
+    cost_status = 'subscription' AS is_subscription,
+    cost_status = 'unpriced' AS is_unpriced,
+    error_type IS NOT NULL AS is_failed,
+    error_type,
+    CASE
+        WHEN cache_read_tokens = 0 THEN 0
+        WHEN cache_read_tokens > 0 AND uncached_input_tokens > 0 THEN
+            TRY_CAST(
+                (input_cost_usd * 1000000000000)::HUGEINT * cache_read_tokens
+                // uncached_input_tokens
+                AS DECIMAL(26, 0)
+            ) * 0.000000000001 - cache_read_cost_usd
+    END AS cache_savings_usd,
+    TRY_CAST(sampling_weight AS DECIMAL(18, 6)) AS weight,
+    CASE
+        WHEN sampling_weight = 1 THEN cost_usd
+        ELSE TRY_CAST(cost_usd * sampling_weight AS DECIMAL(38, 12))
+    END AS weighted_cost_usd,
+    CASE WHEN isfinite(duration_ms) THEN duration_ms END AS latency_ms,
+    TRY_CAST(
+        ceil(log2(greatest(duration_ms, 0.001)) * 8 - 1e-9) - 1 AS INTEGER
+    ) AS latency_bucket,
+    CASE WHEN isfinite(time_to_first_token_ms) THEN time_to_first_token_ms END
+        AS ttft_ms,
+    CASE WHEN time_to_first_token_ms IS NOT NULL THEN
+        TRY_CAST(
+            ceil(log2(greatest(time_to_first_token_ms, 0.001)) * 8 - 1e-9) - 1
+            AS INTEGER
+        )
+    END AS ttft_bucket
+FROM calls

@@ -1,0 +1,70 @@
+-- rollup:     tool_daily
+-- grain:      one row per (UTC day, tenant, project, environment, feature, agent,
+--             tool, type)
+-- reads:      tool_calls
+-- parameters: $since, $until  UTC, half-open
+-- What each tool's results cost, day by day: a tool has no tokens of its own, so
+-- input_tokens are its results' (sent once, then carried along) and cost_usd is what
+-- carrying them cost. Unpriced is a call whose result was carried at an unknown price.
+WITH measured AS (
+    SELECT
+        *,
+        concat(trace_id, '/', run_id) AS run_key,
+        (carried_usd * 1000000000000)::HUGEINT AS cost_pico,
+        carried_tokens > 0 AND carried_usd IS NULL AS is_unpriced,
+        TRY_CAST(
+            ceil(log2(greatest(duration_ms, 0.001)) * 8 - 1e-9) - 1 AS INTEGER
+        ) AS latency_bucket
+    FROM tool_calls
+    WHERE timestamp >= $since AND timestamp < $until
+)
+SELECT
+    date_trunc('day', timestamp) AS window_start,
+    tenant,
+    project,
+    environment,
+    feature,
+    agent_name,
+    tool_name,
+    tool_type,
+    count(*) AS calls,
+    count(*) FILTER (WHERE error_type IS NOT NULL) AS failed_calls,
+    count(DISTINCT run_key) AS runs,
+    TRY_CAST(
+        sum(
+            coalesce(
+                result_tokens::HUGEINT + carried_tokens, result_tokens, carried_tokens
+            )
+        ) AS BIGINT
+    ) AS input_tokens,
+    NULL::BIGINT AS cache_read_tokens,
+    NULL::BIGINT AS cache_write_tokens,
+    NULL::BIGINT AS output_tokens,
+    sum(carried_usd)::DECIMAL(38, 12) AS cost_usd,
+    NULL::DECIMAL(38, 12) AS subscription_usd,
+    TRY_CAST(
+        (2 * sum(cost_pico) + count(DISTINCT run_key))
+        // (2 * count(DISTINCT run_key)) AS DECIMAL(26, 0)
+    ) * 0.000000000001 AS cost_per_run_usd,
+    NULL::DECIMAL(38, 12) AS cache_savings_usd,
+    count(*) FILTER (WHERE is_unpriced) AS unpriced_calls,
+    coalesce(sum(carried_tokens) FILTER (WHERE carried_usd IS NOT NULL), 0)
+        / nullif(sum(carried_tokens), 0) AS coverage,
+    NULL::DECIMAL(38, 6) AS weighted_calls,
+    NULL::DECIMAL(38, 12) AS weighted_cost_usd,
+    coalesce(histogram(latency_bucket), MAP {}) AS latency_histogram,
+    quantile_disc(duration_ms, 0.50) AS latency_p50_ms,
+    quantile_disc(duration_ms, 0.95) AS latency_p95_ms,
+    quantile_disc(duration_ms, 0.99) AS latency_p99_ms,
+    MAP {}::MAP(INTEGER, BIGINT) AS ttft_histogram,
+    NULL::DOUBLE AS ttft_p50_ms,
+    NULL::DOUBLE AS ttft_p95_ms,
+    NULL::DOUBLE AS ttft_p99_ms,
+    coalesce(histogram(error_type), MAP {}) AS errors,
+    TRY_CAST(sum(result_tokens) AS BIGINT) AS result_tokens,
+    TRY_CAST(sum(result_bytes) AS BIGINT) AS result_bytes,
+    TRY_CAST(sum(carried_tokens) AS BIGINT) AS carried_tokens
+FROM measured
+GROUP BY ALL
+ORDER BY window_start, tenant, project, environment, feature, agent_name, tool_name,
+    tool_type
