@@ -226,7 +226,8 @@ class WebhookSettings(Section):
     url: str
     """Address that receives a POST per alert."""
     secret: SecretStr | None = None
-    """Signing secret, ``whsec_`` and base64; none sends without a signature."""
+    """Signing secret, ``whsec_`` and base64; none sends without a signature.
+    For ``pagerduty`` the routing key of the integration instead."""
     format: Literal["generic", "slack", "pagerduty", "alertmanager"] = "generic"
     """Shape of the body."""
     min_severity: Literal["info", "warning", "critical"] = "warning"
@@ -244,6 +245,8 @@ class AlertSettings(Section):
     """The one-webhook short form: signing secret."""
     webhooks: tuple[WebhookSettings, ...] = ()
     """Webhooks with settings of their own."""
+    pending_seconds: float = Field(default=0.0, ge=0)
+    """Time in seconds a condition must hold before it fires; others never wait."""
     cooldown_seconds: float = Field(default=900.0, ge=0)
     """Time in seconds an alert must be quiet before it resolves."""
     renotify_seconds: float = Field(default=14400.0, gt=0)
