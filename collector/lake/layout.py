@@ -1,0 +1,133 @@
+"""Names of objects, tables and partitions, and how a table becomes Parquet."""
+
+import re
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import google_crc32c
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from proto_handlers.schema import SPAN_SCHEMA
+from rollups.schema import (
+    CHAIN_SCHEMA,
+    EXCLUDED_SCHEMA,
+    FINDING_SCHEMA,
+    RESTATEMENT_SCHEMA,
+    call_schema,
+    run_schema,
+    tool_call_schema,
+)
+
+SPANS: Final = "spans"
+LEDGER_TABLES: Final = ("calls", "excluded", "tool_calls", "runs", "chains")
+"""Tables recomputed with their trace, in the order they are published."""
+
+_HOUR_US: Final = 3_600_000_000
+_PARTITION: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})$")
+
+
+class Partition(NamedTuple):
+    """An hour, counted from 1970-01-01T00:00Z."""
+
+    hour: int
+
+    @property
+    def start(self) -> datetime:
+        """First moment of the hour."""
+        return datetime.fromtimestamp(self.hour * 3600, UTC)
+
+    @property
+    def date(self) -> str:
+        """UTC date as YYYY-MM-DD."""
+        return f"{self.start:%Y-%m-%d}"
+
+    @property
+    def folder(self) -> str:
+        """The Hive path of the partition."""
+        return f"date={self.date}/hour={self.start:%H}"
+
+    @classmethod
+    def parse(cls, folder: str) -> "Partition | None":
+        """Return the partition that *folder* ends with, if it is one."""
+        found = _PARTITION.search(folder)
+        if not found:
+            return None
+        start = datetime.fromisoformat(f"{found[1]}T{found[2]}:00:00+00:00")
+        return cls(int(start.timestamp()) // 3600)
+
+
+def table_schemas(dimensions: tuple[str, ...] = ()) -> dict[str, pa.Schema]:
+    """Return the schema of every partitioned table of the lake."""
+    return {
+        SPANS: SPAN_SCHEMA,
+        "calls": call_schema(dimensions),
+        "excluded": EXCLUDED_SCHEMA,
+        "tool_calls": tool_call_schema(dimensions),
+        "runs": run_schema(dimensions),
+        "chains": CHAIN_SCHEMA,
+        "findings": FINDING_SCHEMA,
+        "restatements": RESTATEMENT_SCHEMA,
+    }
+
+
+def span_key(partition: Partition, name: str) -> str:
+    """Return the key of a spans object."""
+    return f"{SPANS}/{partition.folder}/{name}.parquet"
+
+
+def part_key(table: str, partition: Partition) -> str:
+    """Return the key of the one file of a derived partition."""
+    return f"{table}/{partition.folder}/part.parquet"
+
+
+def rollup_key(name: str, date: str) -> str:
+    """Return the key of the one file of a rollup's day."""
+    return f"rollups/{name}/date={date}/part.parquet"
+
+
+def empty_key(table: str) -> str:
+    """Return the key of a table's empty typed file."""
+    return f"{table}/{Partition(0).folder}/empty.parquet"
+
+
+def hours_of(
+    timestamps: pa.Array | pa.ChunkedArray,
+) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Return the hour of each timestamp, counted from 1970."""
+    return np.asarray(pc.cast(timestamps, pa.int64())) // _HOUR_US
+
+
+def by_partition(table: pa.Table) -> dict[Partition, pa.Table]:
+    """Split rows by the hour of ``timestamp``; order inside an hour is kept."""
+    hours = hours_of(table.column("timestamp"))
+    if not len(hours):
+        return {}
+    first = int(hours[0])
+    if (hours == first).all():
+        return {Partition(first): table}
+    return {
+        Partition(int(hour)): table.filter(pa.array(hours == hour))
+        for hour in np.unique(hours)
+    }
+
+
+def encode_parquet(table: pa.Table) -> bytes:
+    """Return *table* as Parquet: zstd, decimals as integers where they fit."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        store_decimal_as_integer=True,
+        write_statistics=["timestamp"] if "timestamp" in table.column_names else True,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def etag_of(content: bytes) -> str:
+    """Return a short name of the content: size and CRC32C."""
+    return f"{len(content):x}-{google_crc32c.value(content):08x}"

@@ -1,0 +1,63 @@
+"""A directory as the lake."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collector.errors import LakeError
+from collector.files import make_directory, replace_file
+from collector.lake.layout import encode_parquet, etag_of
+
+
+class LocalTarget:
+    """Objects as files below *root*."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        make_directory(root)
+
+    @property
+    def url(self) -> str:
+        """The root directory."""
+        return str(self.root)
+
+    def publish(self, key: str, table: pa.Table) -> str:
+        """Write *table* as Parquet in place of *key*; return the object's etag."""
+        content = encode_parquet(table)
+        replace_file(self.root / key, content)
+        return etag_of(content)
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write *content* in place of *key*."""
+        replace_file(self.root / key, content)
+
+    def get(self, key: str) -> bytes | None:
+        """Return the content of *key*; null if there is none."""
+        try:
+            return (self.root / key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a Parquet object; raises `LakeError` if it is missing or damaged."""
+        try:
+            # A path of ours is no partitioned data set: read just this file.
+            with pq.ParquetFile(self.root / key) as file:
+                return file.read(columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            message = f"lake object: {self.root / key}: {error}"
+            raise LakeError(message) from None
+
+    def delete(self, key: str) -> None:
+        """Remove *key* if it is there."""
+        (self.root / key).unlink(missing_ok=True)
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys below the folder *prefix*, sorted, without temporary ones."""
+        base = self.root / prefix
+        return sorted(
+            path.relative_to(self.root).as_posix()
+            for path in base.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        )

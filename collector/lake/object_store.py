@@ -1,0 +1,90 @@
+"""A bucket as the lake, through Arrow's file systems."""
+
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from collector.errors import ConfigError, LakeError
+from collector.lake.layout import encode_parquet, etag_of
+
+_SCHEMES: Final = {"gcs": "gs", "abfss": "abfs"}
+
+
+class ObjectStoreTarget:
+    """Objects below a bucket prefix; a put is atomic and durable by the store."""
+
+    def __init__(self, url: str, files: fs.FileSystem | None = None) -> None:
+        self._url = url.rstrip("/")
+        scheme, _, rest = self._url.partition("://")
+        if files is not None:
+            self._files, self._prefix = files, rest
+            return
+        try:
+            self._files, self._prefix = fs.FileSystem.from_uri(
+                f"{_SCHEMES.get(scheme, scheme)}://{rest}"
+            )
+        except (pa.ArrowException, OSError) as error:
+            message = f"store.url: {url}: {error}"
+            raise ConfigError(message) from None
+
+    @property
+    def url(self) -> str:
+        """The bucket URL."""
+        return self._url
+
+    def _path(self, key: str) -> str:
+        return f"{self._prefix}/{key}"
+
+    def publish(self, key: str, table: pa.Table) -> str:
+        """Write *table* as Parquet in place of *key*; return the object's etag."""
+        content = encode_parquet(table)
+        self.put(key, content)
+        return etag_of(content)
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write *content* in place of *key*."""
+        path = self._path(key)
+        try:
+            self._files.create_dir(path.rpartition("/")[0], recursive=True)
+            with self._files.open_output_stream(path) as stream:
+                stream.write(content)
+        except OSError as error:
+            message = f"lake object: {self._url}/{key}: {error}"
+            raise LakeError(message) from None
+
+    def get(self, key: str) -> bytes | None:
+        """Return the content of *key*; null if there is none."""
+        try:
+            with self._files.open_input_stream(self._path(key)) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a Parquet object; raises `LakeError` if it is missing or damaged."""
+        try:
+            with self._files.open_input_file(self._path(key)) as source:
+                return pq.ParquetFile(source).read(columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            message = f"lake object: {self._url}/{key}: {error}"
+            raise LakeError(message) from None
+
+    def delete(self, key: str) -> None:
+        """Remove *key* if it is there."""
+        path = self._path(key)
+        if self._files.get_file_info(path).type != fs.FileType.NotFound:
+            self._files.delete_file(path)
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys below the folder *prefix*, sorted, without temporary ones."""
+        selector = fs.FileSelector(
+            self._path(prefix), recursive=True, allow_not_found=True
+        )
+        start = len(self._prefix) + 1
+        return sorted(
+            info.path[start:]
+            for info in self._files.get_file_info(selector)
+            if info.type == fs.FileType.File and not info.base_name.startswith(".")
+        )

@@ -1,0 +1,58 @@
+"""Where objects live: a few verbs that a directory and a bucket both have."""
+
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from collector.errors import ConfigError
+
+
+class Target(Protocol):
+    """
+    A tree of objects with ``/`` in their keys.
+
+    Publishing is atomic and durable when it returns; repeating it changes nothing.
+    """
+
+    @property
+    def url(self) -> str:
+        """The root, as DuckDB and people write it."""
+
+    def publish(self, key: str, table: pa.Table) -> str:
+        """Write *table* as Parquet in place of *key*; return the object's etag."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write *content* in place of *key*."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the content of *key*; null if there is none."""
+
+    def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a Parquet object; raises `LakeError` if it is missing or damaged."""
+
+    def delete(self, key: str) -> None:
+        """Remove *key* if it is there."""
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys below the folder *prefix*, sorted, without temporary ones."""
+
+
+def open_target(url: str) -> Target:
+    """
+    Open the lake at a directory or bucket URL.
+
+    Raises:
+        ConfigError: The scheme is not one that can be written to.
+    """
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme == "file":
+        from collector.lake.local import LocalTarget  # noqa: PLC0415
+
+        return LocalTarget(Path(url.removeprefix("file://")))
+    if scheme in {"s3", "gs", "gcs", "abfs", "abfss"}:
+        from collector.lake.object_store import ObjectStoreTarget  # noqa: PLC0415
+
+        return ObjectStoreTarget(url)
+    message = f"store.url: {url}: unknown scheme {scheme}"
+    raise ConfigError(message)
