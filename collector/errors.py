@@ -57,6 +57,15 @@ class JournalFailedError(RetryableError):
         self.path = path
 
 
+class JournalCorruptError(SpanledgerError):
+    """One of the small files beside the segments is not readable."""
+
+    def __init__(self, *, path: Path, detail: str) -> None:
+        super().__init__(f"journal: {path}: {detail}")
+        self.hint = "move the journal directory away to start with an empty one"
+        self.path = path
+
+
 class MalformedRequestError(PermanentError):
     """The request is not a decodable OTLP message."""
 
