@@ -1,0 +1,16 @@
+"""
+Role 3: spans of the lake to ledger, rollups, verdicts and alerts.
+
+    state/account/manifest.json   what is taken, which segments count, what is dirty
+    state/account/<number>/       one segment: spans and their traces' ledger rows
+        <table>.arrow             Arrow IPC, mapped; all-null columns are left out
+        touched.npy               traces whose rows this segment has, as numbers
+
+A tick reads new spans, adds the earlier spans of the traces they touch, makes the
+ledger rows of these traces anew, and writes both as a new segment. A row counts if no
+later segment touched its trace, so nothing is ever updated in place. The manifest is
+replaced last: a tick that was cut short never happened.
+
+Nothing here is synced. After a crash of the process the page cache still has it; after
+a crash of the machine (another boot id) it is made again from the lake.
+"""

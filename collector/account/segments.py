@@ -1,0 +1,169 @@
+"""Segments of the account role's state: tables mapped from files, never changed."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.lake.layout import hours_of
+
+Traces = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+
+SPANS: Final = "spans"
+_HEX_VALUES: Final = np.zeros(256, np.uint64)
+_HEX_VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+
+
+def trace_numbers(trace_ids: pa.Array | pa.ChunkedArray) -> Traces:
+    """
+    Return the lower 64 bits of each trace id.
+
+    Two traces with the same number are always read, recomputed and replaced together,
+    so a collision costs work, never a row.
+    """
+    if isinstance(trace_ids, pa.ChunkedArray):
+        trace_ids = trace_ids.combine_chunks()
+    if not len(trace_ids):
+        return np.zeros(0, np.uint64)
+    tails = pc.binary_slice(trace_ids.cast(pa.binary()), 16, 32).cast(pa.binary(16))
+    raw = np.frombuffer(
+        tails.buffers()[1], np.uint8, len(tails) * 16, tails.offset * 16
+    ).reshape(-1, 16)
+    numbers = np.zeros(len(raw), np.uint64)
+    for place in range(16):
+        numbers = (numbers << np.uint64(4)) | _HEX_VALUES[raw[:, place]]
+    return numbers
+
+
+def is_among(numbers: Traces, ordered: Traces) -> Mask:
+    """Return which *numbers* are in the sorted array *ordered*."""
+    if not len(ordered) or not len(numbers):
+        return np.zeros(len(numbers), np.bool_)
+    places = np.searchsorted(ordered, numbers)
+    places[places == len(ordered)] = 0
+    found: Mask = ordered[places] == numbers
+    return found
+
+
+class Segment:
+    """The spans of a tick, or of several merged ones, and their traces' ledger rows."""
+
+    def __init__(
+        self,
+        number: int,
+        folder: Path,
+        touched: Traces,
+        tables: Mapping[str, pa.Table],
+        last_seen_unix: float,
+    ) -> None:
+        self.number = number
+        self.folder = folder
+        self.touched = touched
+        self.tables = tables
+        self.last_seen_unix = last_seen_unix
+        self.traces = {
+            name: trace_numbers(table.column("trace_id"))
+            for name, table in tables.items()
+        }
+        self.hours = {
+            name: hours_of(table.column("timestamp")) for name, table in tables.items()
+        }
+        self.alive: dict[str, Mask] = {
+            name: np.ones(table.num_rows, np.bool_) for name, table in tables.items()
+        }
+
+    @property
+    def spans(self) -> int:
+        """Number of span rows."""
+        return int(self.tables[SPANS].num_rows)
+
+    @classmethod
+    def write(
+        cls,
+        root: Path,
+        number: int,
+        touched: Traces,
+        tables: Mapping[str, pa.Table],
+        last_seen_unix: float,
+    ) -> Self:
+        """Write a segment and map it; an earlier attempt at *number* is replaced."""
+        folder = root / f"{number:08d}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        np.save(folder / "touched.npy", touched)
+        for name, table in tables.items():
+            filled = [
+                column
+                for column in table.column_names
+                if column in {"trace_id", "timestamp"}
+                or table.column(column).null_count < table.num_rows
+            ]
+            kept = table.select(filled)
+            with pa.ipc.new_file(str(folder / f"{name}.arrow"), kept.schema) as writer:
+                writer.write_table(kept)
+        return cls.open(root, number, tables.keys(), last_seen_unix)
+
+    @classmethod
+    def open(
+        cls, root: Path, number: int, names: Iterable[str], last_seen_unix: float
+    ) -> Self:
+        """Map a segment; raises ``OSError`` or ``pa.ArrowException`` if damaged."""
+        folder = root / f"{number:08d}"
+        tables = {
+            name: pa.ipc.open_file(
+                pa.memory_map(str(folder / f"{name}.arrow"))
+            ).read_all()
+            for name in names
+        }
+        return cls(
+            number, folder, np.load(folder / "touched.npy"), tables, last_seen_unix
+        )
+
+    def supersede(self, touched: Traces) -> dict[str, set[int]]:
+        """
+        Let ledger rows of *touched* traces count no more.
+
+        Returns:
+            Per table the hours that lost rows. Spans always stay.
+        """
+        lost: dict[str, set[int]] = {}
+        mine = touched[is_among(touched, self.touched)]
+        if not len(mine):
+            return lost
+        for name, alive in self.alive.items():
+            if name == SPANS:
+                continue
+            dying = alive & is_among(self.traces[name], mine)
+            if dying.any():
+                lost[name] = set(np.unique(self.hours[name][dying]).tolist())
+                alive[dying] = False
+        return lost
+
+    def rows(
+        self, name: str, chosen: Mask, columns: list[str] | None = None
+    ) -> pa.Table:
+        """Return the *chosen* rows of a table; columns left out are left out."""
+        table = self.tables[name]
+        if columns is not None:
+            table = table.select([c for c in columns if c in table.column_names])
+        if chosen.all():
+            return table
+        return table.take(pa.array(np.flatnonzero(chosen)))
+
+    def spans_of(self, touched: Traces) -> pa.Table | None:
+        """Return the spans of *touched* traces; null if there are none."""
+        mine = touched[is_among(touched, self.touched)]
+        if not len(mine):
+            return None
+        chosen = is_among(self.traces[SPANS], mine)
+        return self.rows(SPANS, chosen) if chosen.any() else None
+
+    def remove(self) -> None:
+        """Delete the segment's files; mapped ones live until they are let go."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,286 @@
+"""The account role's state: segments, what is taken, and what is not published yet."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import structlog
+
+from collector.account.segments import (
+    SPANS,
+    Mask,
+    Segment,
+    Traces,
+    is_among,
+    trace_numbers,
+)
+from collector.lake.layout import Partition
+
+STATE_VERSION: Final = 1
+_MERGE_AT: Final = 8
+_SMALL_SPANS: Final = 512
+_LARGE_SPANS: Final = 1 << 19
+
+log = structlog.get_logger(component="account")
+
+Dirty = set[tuple[str, Partition]]
+
+
+class Store:
+    """Working tables of the traces seen lately; see the package docstring."""
+
+    def __init__(self, root: Path, schemas: Mapping[str, pa.Schema]) -> None:
+        self.root = root
+        self.schemas = dict(schemas)
+        self.segments: list[Segment] = []
+        self.taken: dict[str, str] = {}
+        self.dirty: Dirty = set()
+        self.settled: set[int] = set()
+        self._next = 1
+        self._garbage: list[Segment] = []
+
+    @classmethod
+    def open(cls, root: Path, schemas: Mapping[str, pa.Schema]) -> "Store | None":
+        """
+        Open the state in *root*.
+
+        Returns:
+            The state; null if there is none that fits: none was written, the machine
+            was booted since, or tables have other columns now. It is then to be
+            made again from the lake.
+        """
+        store = cls(root, schemas)
+        try:
+            manifest = json.loads((root / "manifest.json").read_text())
+            if manifest["fits"] != store._fits():
+                return None
+            store._load(manifest)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            log.warning("state_unreadable", path=str(root), reason=str(error))
+            return None
+        return store
+
+    def _fits(self) -> list[str]:
+        columns = [
+            f"{name}:{field.name}:{field.type}"
+            for name, schema in self.schemas.items()
+            for field in schema
+        ]
+        return [str(STATE_VERSION), _boot_id(), *columns]
+
+    def _load(self, manifest: dict[str, Any]) -> None:
+        for entry in manifest["segments"]:
+            segment = Segment.open(
+                self.root, entry["number"], self.schemas, entry["last_seen_unix"]
+            )
+            for earlier in self.segments:
+                earlier.supersede(segment.touched)
+            self.segments.append(segment)
+        self.taken = manifest["taken"]
+        self.settled = set(manifest["settled"])
+        self.dirty = {(name, Partition(hour)) for name, hour in manifest["dirty"]}
+        self._next = manifest["next"]
+
+    def commit(self) -> None:
+        """Make everything since the last commit count, as one step."""
+        manifest = {
+            "fits": self._fits(),
+            "segments": [
+                {"number": segment.number, "last_seen_unix": segment.last_seen_unix}
+                for segment in self.segments
+            ],
+            "taken": self.taken,
+            "settled": sorted(self.settled),
+            "dirty": sorted([name, partition.hour] for name, partition in self.dirty),
+            "next": self._next,
+        }
+        self.root.mkdir(parents=True, exist_ok=True)
+        temporary = self.root / "manifest.json.tmp"
+        temporary.write_text(json.dumps(manifest))
+        temporary.replace(self.root / "manifest.json")
+        for segment in self._garbage:
+            segment.remove()
+        self._garbage.clear()
+
+    def spans_of(self, touched: Traces) -> list[pa.Table]:
+        """Return the spans of *touched* traces, all columns, any order."""
+        found = (segment.spans_of(touched) for segment in self.segments)
+        return [self._whole(SPANS, table) for table in found if table is not None]
+
+    def knows(self, numbers: Traces) -> Mask:
+        """Return which traces any segment has touched."""
+        known = np.zeros(len(numbers), np.bool_)
+        for segment in self.segments:
+            known |= is_among(numbers, segment.touched)
+        return known
+
+    def put(
+        self, touched: Traces, tables: Mapping[str, pa.Table], now_unix: float
+    ) -> None:
+        """
+        Add new spans and the ledger rows of all *touched* traces.
+
+        Args:
+            touched: Sorted numbers of the traces.
+
+            tables: ``spans`` with the new rows, and every ledger table.
+
+            now_unix: When these spans were seen.
+        """
+        for earlier in self.segments:
+            for name, hours in earlier.supersede(touched).items():
+                self.dirty |= {(name, Partition(hour)) for hour in hours}
+        segment = Segment.write(self.root, self._next, touched, tables, now_unix)
+        self._next += 1
+        self.segments.append(segment)
+        for name, hours in segment.hours.items():
+            if name != SPANS:
+                self.dirty |= {(name, Partition(int(h))) for h in np.unique(hours)}
+        while (count := self._mergeable()) > 1:
+            self._merge(count)
+
+    def partition(self, name: str, hour: int) -> pa.Table:
+        """Return the rows of a ledger table that start in *hour*, all columns."""
+        return self._gather(name, lambda s: s.alive[name] & (s.hours[name] == hour))
+
+    def rows(
+        self, name: str, *, since_hour: int, columns: list[str] | None = None
+    ) -> pa.Table:
+        """Return the rows of a ledger table that start in *since_hour* or later."""
+        return self._gather(
+            name, lambda s: s.alive[name] & (s.hours[name] >= since_hour), columns
+        )
+
+    def count(self, name: str, hour: int) -> int:
+        """Return how many rows `partition` would have."""
+        return sum(
+            int((segment.alive[name] & (segment.hours[name] == hour)).sum())
+            for segment in self.segments
+        )
+
+    def _gather(
+        self,
+        name: str,
+        choose: Callable[[Segment], Mask],
+        columns: list[str] | None = None,
+    ) -> pa.Table:
+        parts = []
+        for segment in self.segments:
+            chosen = choose(segment)
+            if chosen.any():
+                part = segment.rows(name, chosen, columns)
+                parts.append(self._whole(name, part, columns))
+        schema = self._schema(name, columns)
+        return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    def _schema(self, name: str, columns: list[str] | None) -> pa.Schema:
+        schema = self.schemas[name]
+        if columns is None:
+            return schema
+        return pa.schema([schema.field(column) for column in columns])
+
+    def _whole(
+        self, name: str, part: pa.Table, columns: list[str] | None = None
+    ) -> pa.Table:
+        schema = self._schema(name, columns)
+        arrays = [
+            part.column(field.name)
+            if field.name in part.column_names
+            else pa.nulls(part.num_rows, field.type)
+            for field in schema
+        ]
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+    def _mergeable(self) -> int:
+        # Segments of one size class are merged eight at a time, so that a row is
+        # copied once per class and their number grows with the logarithm of the rows.
+        classes = [_size_class(segment.spans) for segment in self.segments]
+        count = 0
+        for size in reversed(classes):
+            if size != classes[-1]:
+                break
+            count += 1
+        is_large = self.segments[-1].spans >= _LARGE_SPANS
+        return count if count >= _MERGE_AT and not is_large else 0
+
+    def _merge(self, count: int) -> None:
+        old = self.segments[-count:]
+        tables = {}
+        for name in self.schemas:
+            parts = [
+                self._whole(name, segment.rows(name, segment.alive[name]))
+                for segment in old
+            ]
+            tables[name] = pa.concat_tables(parts)
+        touched: Traces = np.unique(np.concatenate([s.touched for s in old]))
+        last_seen = max(segment.last_seen_unix for segment in old)
+        merged = Segment.write(self.root, self._next, touched, tables, last_seen)
+        self._next += 1
+        self.segments[-count:] = [merged]
+        self._garbage += old
+
+    def evict(self, before_unix: float) -> Traces:
+        """
+        Let go of traces that were silent since *before_unix*.
+
+        Their published rows stay in the lake, and the hours they are in are settled:
+        publishing such an hour again starts from what the lake has.
+
+        Returns:
+            Numbers of the traces that are gone.
+        """
+        gone: list[Traces] = []
+        while len(self.segments) > 1 and (
+            self.segments[0].last_seen_unix < before_unix
+        ):
+            gone.append(self._evict_first())
+        return np.concatenate(gone) if gone else np.zeros(0, np.uint64)
+
+    def _evict_first(self) -> Traces:
+        first = self.segments.pop(0)
+        self._garbage.append(first)
+        still = np.zeros(len(first.touched), np.bool_)
+        for segment in self.segments:
+            still |= is_among(first.touched, segment.touched)
+        for name, alive in first.alive.items():
+            if name != SPANS:
+                self.settled |= set(np.unique(first.hours[name][alive]).tolist())
+        living = first.touched[still]
+        spans = first.spans_of(living)
+        if spans is not None:
+            self._prepend_spans(self._whole(SPANS, spans))
+        return first.touched[~still]
+
+    def _prepend_spans(self, spans: pa.Table) -> None:
+        second = self.segments[0]
+        tables = {
+            name: self._whole(name, second.rows(name, second.alive[name]))
+            for name in self.schemas
+        }
+        tables[SPANS] = pa.concat_tables([spans, tables[SPANS]])
+        touched = np.union1d(second.touched, trace_numbers(spans.column("trace_id")))
+        # Superseded rows are gone already, so touching more traces here is harmless.
+        moved = Segment.write(
+            self.root, self._next, touched, tables, second.last_seen_unix
+        )
+        self._next += 1
+        self.segments[0] = moved
+        self._garbage.append(second)
+
+
+def _size_class(spans: int) -> int:
+    size = 0
+    while spans > _SMALL_SPANS:
+        spans //= _MERGE_AT
+        size += 1
+    return size
+
+
+def _boot_id() -> str:
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else "unknown"
