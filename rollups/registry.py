@@ -238,8 +238,12 @@ def find_rules(directory: Path | None = None) -> tuple[Rule, ...]:
     A file named like a built-in rule takes its place.
     """
     files = sorted(directory.glob("*.sql")) if directory else []
+    types = {rule.name: rule.event_type for rule in RULES}
     own = {
-        path.stem: Rule(path.stem, f"custom.{path.stem}", path=path) for path in files
+        path.stem: Rule(
+            path.stem, types.get(path.stem, f"custom.{path.stem}"), path=path
+        )
+        for path in files
     }
     built_in = [rule for rule in RULES if rule.name not in own]
     return (*built_in, *own.values())

@@ -29,52 +29,81 @@ WITH measured AS (
     INTO NAME budget_dimension VALUE budget_value
 ),
 
+-- sums by the hour first: only the hour that crosses needs its calls in order
 spent AS (
     SELECT
-        budgets.name,
-        budgets.dimension,
-        budgets.period,
-        budgets.measure,
-        budgets.limit_amount,
-        budgets.thresholds,
-        measured.budget_value,
-        measured.call_time,
-        measured.call_order,
-        measured.call_trace_id,
-        date_trunc(budgets.period, measured.call_time) AS period_start,
-        CASE budgets.measure
-            WHEN 'cost_usd' THEN measured.spent_usd::DECIMAL(38, 12)
-            WHEN 'input_tokens' THEN measured.spent_input_tokens
-            WHEN 'output_tokens' THEN measured.spent_output_tokens
-        END AS amount
+        budget_dimension,
+        budget_value,
+        time_bucket(INTERVAL 1 HOUR, call_time) AS spent_hour,
+        sum(spent_usd)::DECIMAL(38, 12) AS cost_usd,
+        sum(spent_input_tokens) AS input_tokens,
+        sum(spent_output_tokens) AS output_tokens
     FROM measured
-    JOIN budgets ON budgets.dimension = measured.budget_dimension
-    WHERE (budgets.value IS NULL OR budgets.value = measured.budget_value)
-      AND measured.call_time >= date_trunc(budgets.period, $since::TIMESTAMPTZ)
-),
-
--- only what has crossed the lowest threshold needs an order
-crossed AS (
-    SELECT *
-    FROM spent
-    QUALIFY sum(amount) OVER (PARTITION BY name, budget_value, period_start)
-        >= limit_amount * 0.01 * list_min(thresholds)
+    GROUP BY ALL
 ),
 
 running AS (
     SELECT
-        *,
+        budgets.*,
+        spent.budget_value,
+        spent.spent_hour,
+        date_trunc(budgets.period, spent.spent_hour) AS period_start,
+        CASE budgets.measure
+            WHEN 'cost_usd' THEN spent.cost_usd
+            WHEN 'input_tokens' THEN TRY_CAST(spent.input_tokens AS DECIMAL(38, 12))
+            WHEN 'output_tokens' THEN TRY_CAST(spent.output_tokens AS DECIMAL(38, 12))
+        END AS amount,
         sum(amount) OVER (
-            PARTITION BY name, budget_value, period_start
-            ORDER BY call_order
+            PARTITION BY budgets.name, spent.budget_value, period_start
+            ORDER BY spent.spent_hour
             ROWS UNBOUNDED PRECEDING
-        ) AS spent_so_far
-    FROM crossed
+        ) AS spent_until
+    FROM spent
+    JOIN budgets ON budgets.dimension = spent.budget_dimension
+    WHERE (budgets.value IS NULL OR budgets.value = spent.budget_value)
+      AND spent.spent_hour >= date_trunc(budgets.period, $since::TIMESTAMPTZ)
 ),
 
 reached AS (
     SELECT *, unnest(thresholds) AS percent
     FROM running
+),
+
+crossed AS (
+    SELECT *, spent_until - coalesce(amount, 0) AS spent_before
+    FROM reached
+    WHERE spent_until >= limit_amount * 0.01 * percent
+    QUALIFY row_number() OVER (
+        PARTITION BY name, budget_value, period_start, percent ORDER BY spent_hour
+    ) = 1
+),
+
+ordered AS (
+    SELECT
+        crossed.*,
+        measured.call_time,
+        measured.call_order,
+        measured.call_trace_id,
+        crossed.spent_before + sum(
+            CASE crossed.measure
+                WHEN 'cost_usd' THEN measured.spent_usd::DECIMAL(38, 12)
+                WHEN 'input_tokens' THEN measured.spent_input_tokens
+                WHEN 'output_tokens' THEN measured.spent_output_tokens
+            END
+        ) OVER (
+            PARTITION BY
+                crossed.name,
+                crossed.budget_value,
+                crossed.period_start,
+                crossed.percent
+            ORDER BY measured.call_order
+            ROWS UNBOUNDED PRECEDING
+        ) AS spent_so_far
+    FROM crossed
+    JOIN measured
+        ON measured.budget_dimension = crossed.dimension
+        AND measured.budget_value = crossed.budget_value
+        AND time_bucket(INTERVAL 1 HOUR, measured.call_time) = crossed.spent_hour
 )
 
 SELECT
@@ -101,7 +130,7 @@ SELECT
         'limit': limit_amount,
         'spent': spent_so_far
     } AS details
-FROM reached
+FROM ordered
 WHERE spent_so_far >= limit_amount * 0.01 * percent
 QUALIFY row_number() OVER (
     PARTITION BY name, budget_value, period_start, percent ORDER BY call_order

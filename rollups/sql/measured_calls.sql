@@ -4,8 +4,9 @@
 -- What the rollups of calls add up, worked out per call.
 -- A latency bucket is an index of OpenTelemetry's exponential histogram of scale 3:
 -- bucket i holds 2^(i/8) < milliseconds <= 2^((i+1)/8).
--- Cache savings take the call's own rate, input_cost_usd / uncached_input_tokens;
--- in whole pico-dollars, null where the call has no such rate.
+-- Cache savings are null where the call has no rate of its own for uncached input. That
+-- rate is whole pico-dollars per token, so rounding the quotient gives it back exactly
+-- (below $1,000 a token); all that follows is decimal.
 CREATE OR REPLACE TEMP VIEW measured_calls AS
 SELECT
     timestamp,
@@ -34,19 +35,18 @@ SELECT
     output_tokens,
     coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) AS tokens,
     cost_usd,
-    (cost_usd * 1000000000000)::HUGEINT AS cost_pico,
     cost_status = 'subscription' AS is_subscription,
     cost_status = 'unpriced' AS is_unpriced,
     error_type IS NOT NULL AS is_failed,
     error_type,
     CASE
         WHEN cache_read_tokens = 0 THEN 0
-        WHEN cache_read_tokens > 0 AND uncached_input_tokens > 0 THEN
-            TRY_CAST(
-                (input_cost_usd * 1000000000000)::HUGEINT * cache_read_tokens
-                // uncached_input_tokens
-                AS DECIMAL(26, 0)
-            ) * 0.000000000001 - cache_read_cost_usd
+        WHEN cache_read_tokens BETWEEN 1 AND 1000000000000
+            AND uncached_input_tokens > 0
+            AND input_cost_usd * 1e12 / uncached_input_tokens < 1e15
+        THEN
+            round(input_cost_usd * 1e12 / uncached_input_tokens)::BIGINT
+            * 0.000000000001 * cache_read_tokens - cache_read_cost_usd
     END AS cache_savings_usd,
     TRY_CAST(sampling_weight AS DECIMAL(18, 6)) AS weight,
     CASE

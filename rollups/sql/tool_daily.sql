@@ -10,7 +10,6 @@ WITH measured AS (
     SELECT
         *,
         concat(trace_id, '/', run_id) AS run_key,
-        (carried_usd * 1000000000000)::HUGEINT AS cost_pico,
         carried_tokens > 0 AND carried_usd IS NULL AS is_unpriced,
         TRY_CAST(
             ceil(log2(greatest(duration_ms, 0.001)) * 8 - 1e-9) - 1 AS INTEGER
@@ -19,7 +18,7 @@ WITH measured AS (
     WHERE timestamp >= $since AND timestamp < $until
 )
 SELECT
-    date_trunc('day', timestamp) AS window_start,
+    time_bucket(INTERVAL 1 DAY, timestamp) AS window_start,
     tenant,
     project,
     environment,
@@ -42,10 +41,10 @@ SELECT
     NULL::BIGINT AS output_tokens,
     sum(carried_usd)::DECIMAL(38, 12) AS cost_usd,
     NULL::DECIMAL(38, 12) AS subscription_usd,
-    TRY_CAST(
-        (2 * sum(cost_pico) + count(DISTINCT run_key))
-        // (2 * count(DISTINCT run_key)) AS DECIMAL(26, 0)
-    ) * 0.000000000001 AS cost_per_run_usd,
+    (
+        (TRY_CAST(sum(carried_usd) AS DECIMAL(26, 12)) * 1000000000000)::HUGEINT * 2
+        + count(DISTINCT run_key)
+    ) // (2 * count(DISTINCT run_key)) * 0.000000000001 AS cost_per_run_usd,
     NULL::DECIMAL(38, 12) AS cache_savings_usd,
     count(*) FILTER (WHERE is_unpriced) AS unpriced_calls,
     coalesce(sum(carried_tokens) FILTER (WHERE carried_usd IS NOT NULL), 0)
@@ -53,9 +52,9 @@ SELECT
     NULL::DECIMAL(38, 6) AS weighted_calls,
     NULL::DECIMAL(38, 12) AS weighted_cost_usd,
     coalesce(histogram(latency_bucket), MAP {}) AS latency_histogram,
-    quantile_disc(duration_ms, 0.50) AS latency_p50_ms,
-    quantile_disc(duration_ms, 0.95) AS latency_p95_ms,
-    quantile_disc(duration_ms, 0.99) AS latency_p99_ms,
+    quantile_disc(duration_ms, [0.50, 0.95, 0.99])[1] AS latency_p50_ms,
+    quantile_disc(duration_ms, [0.50, 0.95, 0.99])[2] AS latency_p95_ms,
+    quantile_disc(duration_ms, [0.50, 0.95, 0.99])[3] AS latency_p99_ms,
     MAP {}::MAP(INTEGER, BIGINT) AS ttft_histogram,
     NULL::DOUBLE AS ttft_p50_ms,
     NULL::DOUBLE AS ttft_p95_ms,

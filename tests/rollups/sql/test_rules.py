@@ -1,0 +1,424 @@
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_rows import at, calls, chains, connect, runs
+
+from rollups.engine import RuleError, budget_table, run_rule
+from rollups.registry import RULES, Rule, find_rules
+
+BY_NAME = {rule.name: rule for rule in RULES}
+DAILY = {
+    "name": "spend",
+    "dimension": "feature",
+    "value": None,
+    "period": "day",
+    "measure": "cost_usd",
+    "limit": "10",
+    "thresholds": (50, 80, 100),
+}
+
+
+def findings(name, *, budgets=(), parameters=None, since=None, until=None, **ledger):
+    connection = connect(**ledger)
+    connection.register("budgets", budget_table(budgets))
+    given = {"since": since or at(), "until": until or at(hours=24)}
+    found = run_rule(connection, BY_NAME[name], {**given, **(parameters or {})})
+    return [
+        {
+            **row,
+            "scope": json.loads(row["scope"]),
+            "details": json.loads(row["details"]),
+        }
+        for row in found.to_pylist()
+    ]
+
+
+def spend(*amounts, **also):
+    return calls(
+        [
+            {
+                "timestamp": at(minutes=10 * index),
+                "trace_id": f"t{index}",
+                "feature": "refund",
+                "cost_usd": amount,
+                **also,
+            }
+            for index, amount in enumerate(amounts)
+        ]
+    )
+
+
+def growing(**also):
+    return {
+        "quadratic": True,
+        "severity": "warning",
+        "growth_exponent": 1.97,
+        "growth_shape": "accreting",
+        "slope_tokens_per_step": 1510.0,
+        "calls": 12,
+        "resent_usd": Decimal("0.1842"),
+        "waste_usd": Decimal("0.01"),
+        **also,
+    }
+
+
+def test_a_growing_run_is_found_with_who_and_how_much():
+    run = {
+        "timestamp": at(hours=2, minutes=30),
+        "feature": "refund",
+        "agent_name": "triage-agent",
+        "duration_ms": 60_000.0,
+    }
+
+    (found,) = findings("context_growth", runs=runs([run]), chains=chains([growing()]))
+
+    assert found["scope"] == {
+        "agent_name": "triage-agent",
+        "feature": "refund",
+        "run_id": "run",
+        "trace_id": "0" * 31 + "1",
+    }
+    assert (found["value"], found["threshold"]) == (1.97, 1.4)
+    assert found["severity"] == "warning"
+    assert found["details"]["steps"] == 12
+    assert found["details"]["slope_tokens_per_step"] == 1510
+    assert found["details"]["wasted_usd"] == "0.184200000000"
+    assert found["details"]["wasted_usd_is"] == "resent_usd"
+    assert found["timestamp"] == at(hours=2, minutes=31)
+    assert (found["window_start"], found["window_end"]) == (at(hours=2), at(hours=3))
+    assert found["run_id"] == "run"
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {"quadratic": False},
+        {"severity": "info"},
+        {"severity": "none"},
+        {"growth_exponent": 1.3},
+        {"quadratic": None, "severity": None},
+    ],
+    ids=["not quadratic", "info", "none", "below the threshold", "not judged"],
+)
+def test_a_harmless_run_is_not_found(harmless):
+    chain = growing(**harmless)
+
+    assert findings("context_growth", runs=runs([{}]), chains=chains([chain])) == []
+
+
+def test_a_run_with_two_growing_chains_is_found_once_by_the_worse():
+    two = chains(
+        [
+            growing(chain_id="run/1", resent_usd=Decimal(9)),
+            growing(chain_id="run/2", severity="critical", growth_exponent=2.0),
+        ]
+    )
+
+    (found,) = findings("context_growth", runs=runs([{}]), chains=two)
+
+    assert found["severity"] == "critical"
+    assert found["details"]["chain_id"] == "run/2"
+
+
+def test_the_window_of_a_growing_run_stays_while_the_run_goes_on():
+    windows = {
+        (found["window_start"], found["window_end"])
+        for minutes in (1, 30, 300)
+        for found in findings(
+            "context_growth",
+            runs=runs([{"duration_ms": 60_000.0 * minutes}]),
+            chains=chains([growing()]),
+        )
+    }
+
+    assert windows == {(at(), at(hours=1))}
+
+
+def test_each_threshold_of_a_budget_is_found_once_at_the_call_that_crossed_it():
+    found = findings("budget", budgets=[DAILY], calls=spend("4.9", "0.1", "2", "9"))
+
+    assert [(row["threshold"], row["trace_id"]) for row in found] == [
+        (50, "t1"),
+        (80, "t3"),
+        (100, "t3"),
+    ]
+    assert found[0]["timestamp"] == at(minutes=10)
+    assert found[0]["scope"] == {
+        "budget": "spend",
+        "feature": "refund",
+        "threshold_percent": "50",
+    }
+    assert found[0]["details"]["spent"] == "5.000000000000"
+    assert found[0]["value"] == 50.0
+    assert [row["severity"] for row in found] == ["warning", "warning", "critical"]
+
+
+def test_a_pico_dollar_below_a_threshold_is_below_it():
+    found = findings("budget", budgets=[DAILY], calls=spend("4.999999999999"))
+
+    assert found == []
+
+
+def test_later_calls_do_not_change_what_a_budget_found():
+    before = findings("budget", budgets=[DAILY], calls=spend("6"))
+    after = findings("budget", budgets=[DAILY], calls=spend("6", "0.5", "0.5"))
+
+    assert before == after
+
+
+@given(
+    amounts=st.lists(st.integers(0, 10**13), min_size=1, max_size=12),
+    limit=st.integers(1, 3 * 10**13),
+    gap_minutes=st.sampled_from([1, 25, 61]),
+)
+@settings(max_examples=25, deadline=None)
+def test_a_budget_agrees_with_adding_up_call_by_call(amounts, limit, gap_minutes):
+    pico = Decimal("0.000000000001")
+    spent = calls(
+        [
+            {
+                "timestamp": at(minutes=gap_minutes * index),
+                "trace_id": f"t{index:02}",
+                "feature": "refund",
+                "cost_usd": amount * pico,
+            }
+            for index, amount in enumerate(amounts)
+        ]
+    )
+    budget = {**DAILY, "limit": format(limit * pico, "f")}
+    expected = []
+    for percent in budget["thresholds"]:
+        running = 0
+        for index, amount in enumerate(amounts):
+            running += amount
+            if running * 100 >= limit * percent:
+                expected.append((percent, f"t{index:02}", running))
+                break
+
+    found = findings("budget", budgets=[budget], calls=spent)
+
+    assert sorted(
+        (
+            row["threshold"],
+            row["trace_id"],
+            int(Decimal(row["details"]["spent"]) / pico),
+        )
+        for row in found
+    ) == sorted(expected)
+
+
+def test_a_budget_starts_anew_with_each_period():
+    spent = calls(
+        [
+            {"timestamp": at(hours=23), "feature": "refund", "cost_usd": "6"},
+            {"timestamp": at(hours=25), "feature": "refund", "cost_usd": "6"},
+        ]
+    )
+
+    found = findings("budget", budgets=[DAILY], calls=spent, until=at(hours=48))
+
+    assert [row["window_start"] for row in found] == [at(), at(hours=24)]
+    assert [row["window_end"] for row in found] == [at(hours=24), at(hours=48)]
+
+
+def test_a_budget_looks_back_to_the_start_of_its_period():
+    monthly = {**DAILY, "period": "month", "thresholds": (100,)}
+    spent = calls(
+        [
+            {"timestamp": at(hours=-24 * 18), "feature": "refund", "cost_usd": "6"},
+            {"timestamp": at(hours=1), "feature": "refund", "cost_usd": "6"},
+        ]
+    )
+
+    (found,) = findings("budget", budgets=[monthly], calls=spent)
+
+    assert found["timestamp"] == at(hours=1)
+    assert (found["window_start"].day, found["window_end"].month) == (1, 12)
+
+
+def test_a_budget_of_one_value_leaves_the_others_alone():
+    spent = calls(
+        [
+            {"feature": "refund", "cost_usd": "20"},
+            {"feature": "search", "cost_usd": "20"},
+            {"feature": None, "cost_usd": "20"},
+        ]
+    )
+
+    found = findings("budget", budgets=[{**DAILY, "value": "refund"}], calls=spent)
+
+    assert {row["scope"]["feature"] for row in found} == {"refund"}
+
+
+def test_the_total_is_a_budget_too():
+    spent = calls([{"feature": None, "cost_usd": "5"}, {"cost_usd": "5"}])
+
+    found = findings("budget", budgets=[{**DAILY, "dimension": "total"}], calls=spent)
+
+    assert [row["threshold"] for row in found] == [50, 80, 100]
+
+
+def test_a_configured_dimension_has_budgets():
+    connection = connect(calls=calls([{"team": "blue", "cost_usd": "9"}], ("team",)))
+    connection.register("budgets", budget_table([{**DAILY, "dimension": "team"}]))
+
+    found = run_rule(
+        connection, BY_NAME["budget"], {"since": at(), "until": at(hours=24)}
+    )
+
+    assert json.loads(found["scope"][0].as_py())["team"] == "blue"
+
+
+def test_a_budget_of_an_unknown_dimension_leaves_the_others_running():
+    budgets = [{**DAILY, "name": "odd", "dimension": "planet"}, DAILY]
+
+    found = findings("budget", budgets=budgets, calls=spend("5"))
+
+    assert [row["scope"]["budget"] for row in found] == ["spend"]
+
+
+def test_tokens_have_budgets():
+    budget = {**DAILY, "measure": "output_tokens", "limit": "1000"}
+    spent = calls([{"feature": "refund", "output_tokens": 500}])
+
+    (found,) = findings("budget", budgets=[budget], calls=spent)
+
+    assert found["details"]["spent"] == "500.000000000000"
+
+
+def test_a_subscription_spends_no_budget():
+    spent = spend("20", cost_status="subscription")
+
+    assert findings("budget", budgets=[DAILY], calls=spent) == []
+
+
+def test_an_unpriced_model_is_found_once_a_day():
+    spent = calls(
+        [
+            {
+                "timestamp": at(hours=hour),
+                "provider": "openai",
+                "request_model": "gpt-9",
+                "cost_status": "unpriced",
+                "cost_reason": "unknown_model",
+            }
+            for hour in (3, 5, 26)
+        ]
+    )
+
+    found = findings("unpriced_model", calls=spent, until=at(hours=48))
+
+    assert [row["value"] for row in found] == [2, 1]
+    assert [row["timestamp"] for row in found] == [at(hours=3), at(hours=26)]
+    assert found[0]["scope"] == {"model": "gpt-9", "provider": "openai"}
+    assert found[0]["details"]["reasons"] == ["unknown_model"]
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"cost_usd": "1"},
+        {"cost_status": "unpriced", "cost_reason": "no_usage"},
+        {"cost_status": "not_billed"},
+    ],
+    ids=["priced", "no usage", "failed attempt"],
+)
+def test_a_call_that_is_not_the_models_fault_is_not_found(fine):
+    assert findings("unpriced_model", calls=calls([fine])) == []
+
+
+def test_a_parameter_of_the_settings_replaces_the_default():
+    spent = calls([{"cost_status": "unpriced", "cost_reason": "unknown_model"}])
+
+    found = findings("unpriced_model", calls=spent, parameters={"min_calls": 2.0})
+
+    assert found == []
+
+
+def own_rule(tmp_path, text):
+    path = tmp_path / "mine.sql"
+    path.write_text(text)
+    return find_rules(tmp_path)[-1]
+
+
+def run_own(tmp_path, text):
+    rule = own_rule(tmp_path, text)
+    return run_rule(connect(), rule, {"since": at(), "until": at(hours=1)})
+
+
+def test_a_rule_of_the_user_needs_five_columns_only(tmp_path):
+    found = run_own(
+        tmp_path,
+        'SELECT \'{"b": 1, "a": null}\' AS scope, 2 AS value, 1.5 AS threshold,'
+        " NULL AS severity, MAP {'usd': 1.10::DECIMAL(9, 2)} AS details",
+    ).to_pylist()
+
+    assert found == [
+        {
+            "timestamp": at(hours=1),
+            "rule": "mine",
+            "severity": "warning",
+            "scope": '{"b":1}',
+            "window_start": at(),
+            "window_end": at(hours=1),
+            "value": 2.0,
+            "threshold": 1.5,
+            "run_id": None,
+            "trace_id": None,
+            "details": '{"usd":"1.10"}',
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("SELECT 1 AS scope", "no column value, threshold, severity, details"),
+        ("SELECT nothing FROM calls", "nothing"),
+        ("SELECT * FROM calls WHERE step = $depth", "no value for parameter \\$depth"),
+        ("DROP TABLE calls", "not one SELECT"),
+        ("SELECT 1; SELECT 2", "not one SELECT"),
+        (
+            "SELECT 1 AS scope, 1 AS value, 1 AS threshold, 'bad' AS severity, 1 details",
+            "severity 'bad'",
+        ),
+        ("SELEC 1", "mine"),
+    ],
+    ids=["columns", "unknown column", "parameter", "ddl", "two", "severity", "syntax"],
+)
+def test_a_rule_that_cannot_run_says_why_in_one_line(tmp_path, text, says):
+    with pytest.raises(RuleError, match=says) as caught:
+        run_own(tmp_path, text)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_the_user_takes_the_place_of_the_built_in_rule(tmp_path):
+    (tmp_path / "budget.sql").write_text("SELECT 1")
+
+    found = find_rules(tmp_path)
+
+    assert [rule.name for rule in found] == [
+        "context_growth",
+        "unpriced_model",
+        "budget",
+    ]
+    assert found[-1] == Rule(
+        "budget", "budget.threshold_crossed", path=tmp_path / "budget.sql"
+    )
+
+
+def test_a_rule_cannot_change_the_ledger(tmp_path):
+    connection = connect(calls=calls([{}]))
+
+    with pytest.raises(RuleError):
+        run_rule(
+            connection,
+            own_rule(tmp_path, "DELETE FROM calls"),
+            {"since": at(), "until": at(hours=1)},
+        )
+
+    assert connection.sql("SELECT count(*) FROM calls").fetchall() == [(1,)]
