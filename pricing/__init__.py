@@ -1,1 +1,20 @@
-"""Tokens and dates to money. No OTLP, no storage."""
+"""
+Tokens and dates to money. No OTLP, no storage.
+
+A price book holds list prices by provider, model and date, and overlays on them;
+`price_calls` says what calls cost by it, in whole pico-USD.
+"""
+
+from pricing.book import PriceBook, bundled_book, load_book
+from pricing.compute import COST_SCHEMA, INPUT_FIELDS, price_calls
+from pricing.errors import PriceBookError
+
+__all__ = [
+    "COST_SCHEMA",
+    "INPUT_FIELDS",
+    "PriceBook",
+    "PriceBookError",
+    "bundled_book",
+    "load_book",
+    "price_calls",
+]

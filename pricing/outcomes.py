@@ -1,0 +1,227 @@
+"""How each call was priced: status and reason, the card's unless the call says more."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pricing.amounts import Amounts
+from pricing.in_force import CardsInForce
+from pricing.money import Mask
+from pricing.rate_cards import USAGE_CLASSES, RateCard
+from pricing.usage import Counts, Usage
+from pricing.words import word_column
+
+COUNTLESS_OPERATIONS: Final = ("embeddings", "rerank")
+"""Operations that put out no tokens."""
+
+
+class Loss(NamedTuple):
+    """
+    Dialects that leave out counts of a provider's cache, so that null is not none.
+
+    Attributes:
+        dialects: Their names.
+
+        counts: Counts they never send.
+
+        usage_class: Class whose rate would differ.
+
+        bound: What the price then is.
+    """
+
+    dialects: frozenset[str]
+    counts: tuple[str, ...]
+    usage_class: str
+    bound: str
+
+
+LOSSES: Final = (
+    Loss(
+        frozenset({"otel_openai_v2", "traceloop_node", "semantic_kernel"}),
+        ("cache_read_tokens", "cache_write_tokens"),
+        "cache_read",
+        "upper_bound",
+    ),
+)
+"""Seen by sending known responses through the instrumentations."""
+
+CACHEABLE_TOKENS: Final = 1024
+"""No provider caches shorter prompts, so without cache counts they are still exact."""
+
+
+class Outcomes:
+    """
+    Status and reason of n calls.
+
+    Attributes:
+        pairs: The different pairs of status and reason.
+
+        rows: For each call the position of its pair.
+    """
+
+    def __init__(self, in_force: CardsInForce) -> None:
+        self.pairs: list[tuple[str, str | None]] = []
+        of_card = [self._place(card.status, card.reason) for card in in_force.cards]
+        self.rows = np.array(of_card, np.int64)[in_force.rows]
+
+    def set(self, status: str, reason: str | None, where: Mask | None) -> None:
+        """Say *status* and *reason* of the calls *where* it is true."""
+        if where is not None and where.any():
+            self.rows[where] = self._place(status, reason)
+
+    def is_status(self, *statuses: str) -> Mask:
+        """Return which calls have one of the statuses."""
+        wanted = np.array([status in statuses for status, _ in self.pairs], np.bool_)
+        return wanted[self.rows]
+
+    def columns(self) -> tuple[pa.Array, pa.Array]:
+        """Return ``cost_status`` and ``cost_reason``."""
+        statuses, reasons = zip(*self.pairs, strict=True)
+        return word_column(statuses, self.rows), word_column(reasons, self.rows)
+
+    def _place(self, status: str, reason: str | None) -> int:
+        pair = (status, reason)
+        if pair not in self.pairs:
+            self.pairs.append(pair)
+        return self.pairs.index(pair)
+
+
+def judge(
+    calls: Mapping[str, pa.Array],
+    *,
+    counts: Counts,
+    usage: Usage,
+    amounts: Amounts,
+    in_force: CardsInForce,
+) -> Outcomes:
+    """
+    Return how each call was priced, by its card, counts and error.
+
+    Args:
+        calls: Columns of the n calls; ``operation``, ``dialect`` and ``error_type``
+            are looked at.
+
+        counts: Their counts as given.
+
+        usage: The same by class.
+
+        amounts: What they cost.
+
+        in_force: Their cards.
+    """
+    facts = _Facts(calls, counts, usage, in_force)
+    outcomes = Outcomes(in_force)
+    told = counts.any_given()
+    _judge_halves(outcomes, facts, told)
+    _judge_caches(outcomes, facts)
+    if usage.mended is not None:
+        mended = usage.mended & facts.by_token
+        outcomes.set("partial", "usage_inconsistent lower_bound", mended)
+    if amounts.lacking is not None and amounts.has_rate is not None:
+        lacking = amounts.lacking & facts.by_token
+        outcomes.set("partial", "rate_missing lower_bound", lacking)
+        outcomes.set("unpriced", "rate_missing", lacking & ~amounts.has_rate)
+    outcomes.set("unpriced", "out_of_range", amounts.out_of_range)
+    outcomes.set("unpriced", "out_of_range", counts.too_large)
+    outcomes.set("unpriced", "usage_invalid", counts.negative)
+    if not told.all():
+        per_call = facts.of_card(lambda card: card.per_call)
+        outcomes.set("unpriced", "no_usage", ~told & ~per_call)
+    _judge_failed(outcomes, calls.get("error_type"), usage)
+    return outcomes
+
+
+class _Facts:
+    """What is known of n calls beside their amounts."""
+
+    def __init__(
+        self,
+        calls: Mapping[str, pa.Array],
+        counts: Counts,
+        usage: Usage,
+        in_force: CardsInForce,
+    ) -> None:
+        self.counts = counts
+        self.usage = usage
+        self._calls = calls
+        self._in_force = in_force
+        self.by_token = self.of_card(_is_by_token)
+
+    def of_card(self, test: Callable[[RateCard], bool]) -> Mask:
+        """Return for which calls *test* holds of the card."""
+        results = [test(card) for card in self._in_force.cards]
+        mask: Mask = np.array(results, np.bool_)[self._in_force.rows]
+        return mask
+
+    def is_in(self, field: str, words: Collection[str]) -> Mask:
+        """Return where a text column has one of *words*."""
+        column = self._calls.get(field)
+        if column is None or not words:
+            return np.zeros(self.counts.rows, np.bool_)
+        found = pc.is_in(column, value_set=pa.array(sorted(words), pa.string()))
+        mask: Mask = found.to_numpy(zero_copy_only=False)
+        return mask
+
+    def is_lacking(self, name: str) -> bool:
+        """Return whether a count is null in some row."""
+        values, given = self.counts.values, self.counts.given
+        return name not in values or given[name] is not None
+
+
+def _is_by_token(card: RateCard) -> bool:
+    return card.status in ("priced", "partial") and not card.per_call
+
+
+def _rate(card: RateCard, usage_class: str) -> int:
+    return card.rates[0][USAGE_CLASSES.index(usage_class)]
+
+
+def _judge_halves(outcomes: Outcomes, facts: _Facts, told: Mask) -> None:
+    """Mark calls of which only the input or only the output was counted."""
+    if facts.is_lacking("output_tokens"):
+        half = told & facts.by_token & ~facts.counts.is_given("output_tokens")
+        half &= facts.of_card(lambda card: _rate(card, "output") > 0)
+        half &= ~facts.is_in("operation", COUNTLESS_OPERATIONS)
+        outcomes.set("partial", "output_unknown lower_bound", half)
+    if facts.is_lacking("input_tokens"):
+        half = told & facts.by_token & ~facts.counts.is_given("input_tokens")
+        half &= facts.of_card(lambda card: _rate(card, "input") > 0)
+        outcomes.set("partial", "input_unknown lower_bound", half)
+
+
+def _judge_caches(outcomes: Outcomes, facts: _Facts) -> None:
+    """Mark calls whose cached part is unknown and would change the price."""
+    blind = facts.by_token & (facts.usage.input_tokens >= CACHEABLE_TOKENS)
+    for loss in LOSSES:
+        if all(facts.is_lacking(count) for count in loss.counts):
+            lost = blind & facts.is_in("dialect", loss.dialects)
+            for count in loss.counts:
+                lost &= ~facts.counts.is_given(count)
+            lost &= facts.of_card(lambda card: _has_own_rate(card, loss.usage_class))  # noqa: B023 - called at once
+            outcomes.set("partial", f"cache_unknown {loss.bound}", lost)
+    audio = facts.usage.classes.get("input_audio")
+    cached = facts.usage.classes.get("cache_read")
+    if audio is not None and cached is not None:
+        mixed = facts.by_token & (audio > 0) & (cached > 0)
+        mixed &= ~facts.counts.is_given("cache_read_audio_tokens")
+        mixed &= facts.of_card(lambda card: _has_own_rate(card, "input_audio"))
+        outcomes.set("partial", "cache_unknown upper_bound", mixed)
+
+
+def _has_own_rate(card: RateCard, usage_class: str) -> bool:
+    return _rate(card, usage_class) != _rate(card, "input")
+
+
+def _judge_failed(
+    outcomes: Outcomes, error_type: pa.Array | None, usage: Usage
+) -> None:
+    """Mark failed calls that used nothing: no provider bills them."""
+    if error_type is None or error_type.null_count == len(error_type):
+        return
+    failed: Mask = error_type.is_valid().to_numpy(zero_copy_only=False)
+    for count in usage.classes.values():
+        failed = failed & (count == 0)
+    outcomes.set("not_billed", None, failed)

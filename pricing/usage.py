@@ -1,0 +1,229 @@
+"""
+Token counts to usage classes that do not overlap.
+
+Counts arrive *inclusive*, as semantic conventions say: cached, audio and image tokens
+are inside the input, reasoning, audio and image tokens inside the output.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Count = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+COUNT_FIELDS: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "cache_read_audio_tokens",
+    "output_audio_tokens",
+    "input_image_tokens",
+    "output_image_tokens",
+    "web_search_requests",
+)
+"""Count columns; one that is absent is null in every row."""
+
+MAX_COUNT: Final = 10**15
+"""No call uses more of anything; sums of all counts stay far inside 63 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """
+    Count columns of n calls as numbers.
+
+    Attributes:
+        rows: How many calls there are.
+
+        values: Columns that are not null in every row, null as 0, every number
+            between 0 and `MAX_COUNT`.
+
+        given: Where such a column is not null; None means everywhere.
+
+        negative: Where a count was below zero; None means nowhere.
+
+        too_large: Where a count was above `MAX_COUNT`; None means nowhere.
+    """
+
+    rows: int
+    values: Mapping[str, Count]
+    given: Mapping[str, Mask | None]
+    negative: Mask | None
+    too_large: Mask | None
+
+    def is_given(self, name: str) -> Mask:
+        """Return where the column is not null."""
+        if name not in self.values:
+            return np.zeros(self.rows, np.bool_)
+        given = self.given[name]
+        return np.ones(self.rows, np.bool_) if given is None else given
+
+    def any_given(self) -> Mask:
+        """Return where at least one count is not null."""
+        some = np.zeros(self.rows, np.bool_)
+        for name in self.values:
+            some |= self.is_given(name)
+        return some
+
+
+def read_counts(calls: Mapping[str, pa.Array], rows: int) -> Counts:
+    """Return the count columns of *calls*, which may lack any of them."""
+    values: dict[str, Count] = {}
+    given: dict[str, Mask | None] = {}
+    negative: Mask | None = None
+    too_large: Mask | None = None
+    for name in COUNT_FIELDS:
+        column = calls.get(name)
+        if column is None or column.null_count == rows:
+            continue
+        given[name] = _valid(column)
+        numbers = _numbers(column)
+        if numbers.min() < 0:
+            negative = _either(negative, numbers < 0)
+        if numbers.max() > MAX_COUNT:
+            too_large = _either(too_large, numbers > MAX_COUNT)
+        values[name] = numbers
+    if negative is not None or too_large is not None:
+        values = {name: np.clip(one, 0, MAX_COUNT) for name, one in values.items()}
+    return Counts(rows, values, given, negative, too_large)
+
+
+def _valid(column: pa.Array) -> Mask | None:
+    if not column.null_count:
+        return None
+    valid: Mask = column.is_valid().to_numpy(zero_copy_only=False)
+    return valid
+
+
+def _numbers(column: pa.Array) -> Count:
+    if column.null_count:
+        column = column.fill_null(0)
+    numbers: Count = column.to_numpy()
+    return numbers
+
+
+def _either(mask: Mask | None, other: Mask) -> Mask:
+    return other if mask is None else mask | other
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """
+    What n calls used, by class.
+
+    Attributes:
+        classes: Numbers by usage class; a class that no call used is absent.
+
+        input_tokens: All tokens of input, which decides the tier.
+
+        mended: Where parts exceeded the whole; the whole is then what its parts
+            add up to, so that the price is a lower bound. None means nowhere.
+    """
+
+    classes: Mapping[str, Count]
+    input_tokens: Count
+    mended: Mask | None
+
+
+def split_usage(counts: Counts) -> Usage:
+    """
+    Return the classes of *counts*: they do not overlap and are not negative.
+
+    Writes to a cache whose time to live is not told count as five-minute ones. Cached
+    audio counts only where it is told; other cached tokens are taken for text.
+    """
+    value = counts.values.get
+    parts: dict[str, Count | None] = {
+        **_cache_writes(counts),
+        "cache_read_audio": value("cache_read_audio_tokens"),
+        "input_image": value("input_image_tokens"),
+        "reasoning": value("reasoning_tokens"),
+        "output_audio": value("output_audio_tokens"),
+        "output_image": value("output_image_tokens"),
+        "web_search": value("web_search_requests"),
+    }
+    rest = _Remainders()
+    cached_audio = parts["cache_read_audio"]
+    parts["cache_read"] = rest.of(value("cache_read_tokens"), cached_audio)
+    parts["input_audio"] = rest.of(value("input_audio_tokens"), cached_audio)
+    parts["input"] = rest.of(value("input_tokens"), *(parts[name] for name in _INSIDE))
+    parts["output"] = rest.of(
+        value("output_tokens"),
+        parts["reasoning"],
+        parts["output_audio"],
+        parts["output_image"],
+    )
+    classes = {
+        name: part for name, part in parts.items() if part is not None and part.any()
+    }
+    return Usage(classes, _total_input(counts, classes, rest.mended), rest.mended)
+
+
+_INSIDE: Final = (
+    "cache_read",
+    "cache_read_audio",
+    "cache_write_5m",
+    "cache_write_1h",
+    "input_audio",
+    "input_image",
+)
+"""Classes inside ``input_tokens`` beside plain input."""
+
+
+def _total_input(
+    counts: Counts, classes: Mapping[str, Count], mended: Mask | None
+) -> Count:
+    told = counts.values.get("input_tokens")
+    if told is not None and mended is None:
+        return told
+    total = np.zeros(counts.rows, np.int64)
+    for name in ("input", *_INSIDE):
+        if name in classes:
+            total += classes[name]
+    return total
+
+
+def _cache_writes(counts: Counts) -> dict[str, Count | None]:
+    one_hour = counts.values.get("cache_write_1h_tokens")
+    untold = counts.values.get("cache_write_tokens")
+    if untold is not None and one_hour is not None:
+        untold = np.maximum(untold - one_hour, 0)
+    five_minutes = counts.values.get("cache_write_5m_tokens")
+    if untold is not None and five_minutes is not None:
+        five_minutes = np.maximum(untold, five_minutes)
+    return {
+        "cache_write_5m": untold if five_minutes is None else five_minutes,
+        "cache_write_1h": one_hour,
+    }
+
+
+class _Remainders:
+    """What is left of wholes without their parts; remembers where parts exceed."""
+
+    def __init__(self) -> None:
+        self.mended: Mask | None = None
+
+    def of(self, whole: Count | None, *parts: Count | None) -> Count | None:
+        taken = [part for part in parts if part is not None]
+        if whole is None:
+            # A null whole is no contradiction, and nothing is left of it.
+            return None
+        if not taken:
+            return whole
+        left = whole - taken[0]
+        for part in taken[1:]:
+            left -= part
+        if left.min() < 0:
+            self.mended = _either(self.mended, left < 0)
+            np.maximum(left, 0, out=left)
+        return left
