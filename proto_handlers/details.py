@@ -28,7 +28,7 @@ _TEXTS: Final = (
     "tool_name",
     "tool_call_id",
 )
-_MARKER: Final = r"^bytes=(?P<bytes>\d+)(;hash=(?P<hash>[0-9a-f]{32}))?$"
+_MARKER: Final = r"^bytes=(?P<bytes>\d+)(?:;hash=(?P<hash>[0-9a-f]{32}))?$"
 _THRESHOLD: Final = re.compile(r"(?:^|,)ot=(?:[^,]*;)?th:([0-9a-f]{1,14})(?:[;,]|$)")
 
 

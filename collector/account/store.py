@@ -17,9 +17,11 @@ from collector.account.segments import (
     is_among,
     trace_numbers,
 )
-from collector.lake.layout import Partition
+from collector.lake.layout import Partition, hours_of
+from rollups.schema import FINDING_SCHEMA
 
 STATE_VERSION: Final = 1
+_WINDOW_FINDINGS: Final = "window_findings.arrow"
 _MERGE_AT: Final = 8
 _SMALL_SPANS: Final = 512
 _LARGE_SPANS: Final = 1 << 19
@@ -39,6 +41,7 @@ class Store:
         self.taken: dict[str, str] = {}
         self.dirty: Dirty = set()
         self.settled: set[int] = set()
+        self.window_findings: pa.Table = FINDING_SCHEMA.empty_table()
         self._next = 1
         self._garbage: list[Segment] = []
 
@@ -85,9 +88,14 @@ class Store:
         self.settled = set(manifest["settled"])
         self.dirty = {(name, Partition(hour)) for name, hour in manifest["dirty"]}
         self._next = manifest["next"]
+        path = self.root / _WINDOW_FINDINGS
+        if path.exists():
+            with pa.ipc.open_file(str(path)) as reader:
+                self.window_findings = reader.read_all()
 
     def commit(self) -> None:
         """Make everything since the last commit count, as one step."""
+        self.root.mkdir(parents=True, exist_ok=True)
         manifest = {
             "fits": self._fits(),
             "segments": [
@@ -99,13 +107,26 @@ class Store:
             "dirty": sorted([name, partition.hour] for name, partition in self.dirty),
             "next": self._next,
         }
-        self.root.mkdir(parents=True, exist_ok=True)
         temporary = self.root / "manifest.json.tmp"
         temporary.write_text(json.dumps(manifest))
         temporary.replace(self.root / "manifest.json")
         for segment in self._garbage:
             segment.remove()
         self._garbage.clear()
+
+    def replace_window_findings(self, findings: pa.Table) -> None:
+        """Keep what rules about windows found; hours that changed become dirty."""
+        before, after = _row_set(self.window_findings), _row_set(findings)
+        if before == after:
+            return
+        self.dirty |= {("findings", Partition(row[0])) for row in before ^ after}
+        self.window_findings = findings
+        path = self.root / _WINDOW_FINDINGS
+        temporary = path.with_suffix(".tmp")
+        self.root.mkdir(parents=True, exist_ok=True)
+        with pa.ipc.new_file(str(temporary), findings.schema) as writer:
+            writer.write_table(findings)
+        temporary.replace(path)
 
     def spans_of(self, touched: Traces) -> list[pa.Table]:
         """Return the spans of *touched* traces, all columns, any order."""
@@ -133,8 +154,8 @@ class Store:
             now_unix: When these spans were seen.
         """
         for earlier in self.segments:
-            for name, hours in earlier.supersede(touched).items():
-                self.dirty |= {(name, Partition(hour)) for hour in hours}
+            for name, lost in earlier.supersede(touched).items():
+                self.dirty |= {(name, Partition(hour)) for hour in lost}
         segment = Segment.write(self.root, self._next, touched, tables, now_unix)
         self._next += 1
         self.segments.append(segment)
@@ -146,7 +167,13 @@ class Store:
 
     def partition(self, name: str, hour: int) -> pa.Table:
         """Return the rows of a ledger table that start in *hour*, all columns."""
-        return self._gather(name, lambda s: s.alive[name] & (s.hours[name] == hour))
+        rows = self._gather(name, lambda s: s.alive[name] & (s.hours[name] == hour))
+        if name != "findings" or not self.window_findings.num_rows:
+            return rows
+        hours = hours_of(self.window_findings.column("timestamp"))
+        return pa.concat_tables(
+            [rows, self.window_findings.filter(pa.array(hours == hour))]
+        )
 
     def rows(
         self, name: str, *, since_hour: int, columns: list[str] | None = None
@@ -271,6 +298,12 @@ class Store:
         self._next += 1
         self.segments[0] = moved
         self._garbage.append(second)
+
+
+def _row_set(findings: pa.Table) -> set[tuple[int, str]]:
+    hours = hours_of(findings.column("timestamp")).tolist()
+    rows = findings.to_pylist()
+    return {(hour, repr(row)) for hour, row in zip(hours, rows, strict=True)}
 
 
 def _size_class(spans: int) -> int:

@@ -1,0 +1,152 @@
+"""Rules over the ledger: which findings are true now."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import structlog
+
+from collector.config import Settings
+from rollups.engine import RuleError, budget_table, run_rule
+from rollups.registry import Rule, find_rules
+from rollups.schema import FINDING_SCHEMA
+
+TRACE_RULES: Final = frozenset({"context_growth"})
+"""Rules about single runs: asked about the traces of a tick, not about a window."""
+
+QUIET_AFTER: Final = timedelta(hours=1)
+"""A finding about older times is recorded and not told: it was backfilled."""
+
+_FOREVER: Final = (
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(2262, 1, 1, tzinfo=UTC),
+)
+_CALL_COLUMNS: Final = (
+    "timestamp",
+    "trace_id",
+    "span_id",
+    "cost_usd",
+    "cost_status",
+    "cost_reason",
+    "input_tokens",
+    "output_tokens",
+    "feature",
+    "provider",
+    "request_model",
+    "response_model",
+)
+_BUDGET_FIELDS: Final = (
+    "name",
+    "dimension",
+    "value",
+    "period",
+    "measure",
+    "limit",
+    "thresholds",
+)
+
+log = structlog.get_logger(component="account")
+
+
+class Rules:
+    """The rules in force; one that fails is disabled, and that is a finding."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._parameters: Mapping[str, Mapping[str, float]] = settings.rules.parameters
+        self._budgets = budget_table(
+            {name: getattr(budget, name) for name in _BUDGET_FIELDS}
+            for budget in settings.budgets
+        )
+        off = set(settings.rules.disabled)
+        if not settings.budgets:
+            off.add("budget")
+        self._rules = [r for r in find_rules(settings.rules.dir) if r.name not in off]
+        self.failed: dict[str, str] = {}
+
+    def about_traces(self, tables: Mapping[str, pa.Table]) -> pa.Table:
+        """Return what the rules about single runs find in the rows of whole traces."""
+        rules = [rule for rule in self._rules if rule.name in TRACE_RULES]
+        return self._run(rules, tables, _FOREVER)
+
+    def about_windows(
+        self, tables: Mapping[str, pa.Table], since: datetime, now: datetime
+    ) -> pa.Table:
+        """Return what the rules about windows find between *since* and *now*."""
+        rules = [rule for rule in self._rules if rule.name not in TRACE_RULES]
+        until = now + timedelta(minutes=5)
+        return self._run(rules, tables, (since, until))
+
+    def needs(self) -> tuple[list[str], list[str] | None]:
+        """Return the tables that rules about windows read, and their columns if few."""
+        if any(rule.path for rule in self._rules if rule.name not in TRACE_RULES):
+            return ["calls", "runs", "chains", "tool_calls", "excluded"], None
+        dimensions = set(self._budgets.column("dimension").to_pylist()) - {"total"}
+        return ["calls"], sorted({*_CALL_COLUMNS, *dimensions})
+
+    def since(self, moment: datetime) -> datetime:
+        """Return the start of the oldest window that *moment* is in."""
+        day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        starts = [day]
+        for period in self._budgets.column("period").to_pylist():
+            if period == "month":
+                starts.append(day.replace(day=1))
+            elif period == "week":
+                starts.append(day - timedelta(days=day.weekday()))
+        return min(starts)
+
+    def window_names(self) -> tuple[str, ...]:
+        """Return the names of the rules about windows."""
+        return tuple(r.name for r in self._rules if r.name not in TRACE_RULES)
+
+    def _run(
+        self,
+        rules: Iterable[Rule],
+        tables: Mapping[str, pa.Table],
+        window: tuple[datetime, datetime],
+    ) -> pa.Table:
+        found = []
+        with duckdb.connect() as connection:
+            connection.execute("SET threads = 1")
+            for name, table in (*tables.items(), ("budgets", self._budgets)):
+                connection.register(name, table)
+            for rule in rules:
+                if rule.name in self.failed:
+                    continue
+                parameters: dict[str, Any] = {"since": window[0], "until": window[1]}
+                parameters |= self._parameters.get(rule.name, {})
+                try:
+                    found.append(run_rule(connection, rule, parameters))
+                except RuleError as error:
+                    self.failed[rule.name] = str(error)
+                    log.error("rule_failed", rule=rule.name, reason=str(error))
+        return pa.concat_tables(found) if found else FINDING_SCHEMA.empty_table()
+
+    def failures(self, now: datetime) -> pa.Table:
+        """Return a finding per rule that is disabled because it failed."""
+        day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        rows = [
+            {
+                "timestamp": day,
+                "rule": "rule_failed",
+                "severity": "warning",
+                "scope": f'{{"rule":"{name}"}}',
+                "window_start": day,
+                "window_end": day + timedelta(days=1),
+                "details": json.dumps({"reason": reason}),
+            }
+            for name, reason in sorted(self.failed.items())
+        ]
+        return pa.Table.from_pylist(rows, schema=FINDING_SCHEMA)
+
+
+def as_told(
+    findings: pa.Table, now: datetime, *, tell_all: bool
+) -> list[dict[str, Any]]:
+    """Return findings as rows, those about older times marked ``quiet``."""
+    rows: list[dict[str, Any]] = findings.to_pylist()
+    for row in rows:
+        row["quiet"] = not tell_all and row["timestamp"] < now - QUIET_AFTER
+    return rows

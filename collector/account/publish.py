@@ -1,0 +1,126 @@
+"""Derived tables of the lake: one file per partition, replaced as a whole."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+import structlog
+
+from collector.account.segments import trace_numbers
+from collector.account.store import Store
+from collector.lake.layout import (
+    LEDGER_TABLES,
+    Partition,
+    empty_key,
+    part_key,
+    rollup_key,
+    table_schemas,
+)
+from collector.lake.target import Target
+from rollups.engine import run_rollup
+from rollups.registry import ROLLUPS
+
+_SORT: Final = [("timestamp", "ascending"), ("trace_id", "ascending")]
+_ROLLUP_TABLES: Final = ("calls", "runs", "tool_calls")
+
+log = structlog.get_logger(component="account")
+
+
+def publish_empty_tables(target: Target, dimensions: tuple[str, ...]) -> None:
+    """Give every table a typed file, so that a glob over it never fails."""
+    for name, schema in table_schemas(dimensions).items():
+        if target.get(empty_key(name)) is None:
+            target.publish(empty_key(name), schema.empty_table())
+    for rollup in ROLLUPS:
+        key = f"rollups/{rollup.name}/date=1970-01-01/empty.parquet"
+        if target.get(key) is None:
+            target.publish(key, rollup.schema.empty_table())
+
+
+def publish_dirty(
+    store: Store, target: Target, *, keep_going: Callable[[], bool] = lambda: True
+) -> int:
+    """
+    Publish the partitions that changed, and the rollups of their days.
+
+    Args:
+        store: Marks what was published as clean; the caller commits it.
+
+        target: The lake.
+
+        keep_going: Asked before each day; what is left stays dirty.
+
+    Returns:
+        Number of files written. Publishing again writes the same files.
+    """
+    written = 0
+    days = sorted({partition.date for _, partition in store.dirty})
+    for date in days:
+        if not keep_going():
+            break
+        dirty = sorted(item for item in store.dirty if item[1].date == date)
+        for name, partition in dirty:
+            target.publish(
+                part_key(name, partition),
+                partition_rows(store, target, name, partition),
+            )
+        written += len(dirty) + publish_rollups(target, date, store.schemas)
+        store.dirty.difference_update(dirty)
+    return written
+
+
+def partition_rows(
+    store: Store, target: Target, name: str, partition: Partition
+) -> pa.Table:
+    """
+    Return all rows of a partition in canonical order.
+
+    An hour whose traces partly left the working tables starts from what is published:
+    rows of traces that came back are taken from the store instead.
+    """
+    rows = store.partition(name, partition.hour)
+    if partition.hour in store.settled and (
+        target.get(part_key(name, partition)) is not None
+    ):
+        published = target.read(part_key(name, partition)).cast(rows.schema)
+        known = store.knows(trace_numbers(published.column("trace_id")))
+        rows = pa.concat_tables([published.filter(pa.array(~known)), rows])
+    order = [item for item in _SORT if item[0] in rows.column_names]
+    extra = [(key, "ascending") for key in _last_keys(rows)]
+    return rows.sort_by([*order, *extra]).combine_chunks()
+
+
+def _last_keys(rows: pa.Table) -> list[str]:
+    candidates = ("run_id", "chain_id", "span_id", "rule", "scope")
+    return [key for key in candidates if key in rows.column_names]
+
+
+def publish_rollups(target: Target, date: str, schemas: dict[str, pa.Schema]) -> int:
+    """Work out and publish every rollup of a UTC day from the published tables."""
+    since = datetime.fromisoformat(f"{date}T00:00:00+00:00").astimezone(UTC)
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 1")
+        for name in _ROLLUP_TABLES:
+            connection.register(name, day_rows(target, name, date, schemas[name]))
+        for rollup in ROLLUPS:
+            rows = run_rollup(connection, rollup, since, since + timedelta(days=1))
+            target.publish(rollup_key(rollup.name, date), rows)
+    return len(ROLLUPS)
+
+
+def day_rows(target: Target, name: str, date: str, schema: pa.Schema) -> pa.Table:
+    """Return the published rows of a ledger table that start on a UTC day."""
+    keys = [
+        key
+        for key in target.keys(f"{name}/date={date}")
+        if key.endswith("part.parquet")
+    ]
+    parts = [target.read(key).select(schema.names).cast(schema) for key in keys]
+    return pa.concat_tables(parts) if parts else schema.empty_table()
+
+
+def published_tables() -> tuple[str, ...]:
+    """Return the names of the tables that have one file per partition."""
+    return (*LEDGER_TABLES, "findings")

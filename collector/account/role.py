@@ -1,0 +1,85 @@
+"""The account role's loop."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from collector.account.publish import publish_empty_tables
+from collector.account.rebuild import fill
+from collector.account.tick import Account, open_store
+from collector.alerts import AlertStore, Deliverer
+from collector.config import Settings
+from collector.errors import SpanledgerError
+from collector.lake.target import Target, open_target
+from collector.telemetry import write_status
+
+_POLL_SECONDS: Final = 0.05
+_STATUS_SECONDS: Final = 1.0
+
+log = structlog.get_logger(component="account")
+
+
+def run_account(
+    settings: Settings, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    """
+    Tick until *stop* is set, then once more for what was committed meanwhile.
+
+    A new commit record wakes the loop at once; without one it ticks every
+    ``account.tick_seconds``. The caller holds the role's lock.
+    """
+    target = open_target(settings.lake_url)
+    publish_empty_tables(target, tuple(settings.dimensions))
+    store = open_store(settings)
+    alerts = AlertStore.open(settings.state_dir / "alerts.sqlite")
+    deliverer = Deliverer(settings.state_dir / "alerts.sqlite", settings.alerts)
+    deliverer.start()
+    try:
+        if not store.segments and not store.taken:
+            fill(store, settings, target)
+            store.commit()
+        account = Account(
+            settings, target, store, alerts=alerts, wake_alerts=deliverer.wake
+        )
+        ready()
+        _loop(account, settings, stop)
+        account.finish()
+    finally:
+        deliverer.stop(settings.shutdown_seconds / 5)
+        alerts.close()
+
+
+def _loop(account: Account, settings: Settings, stop: threading.Event) -> None:
+    status_due = 0.0
+    pause_seconds = _POLL_SECONDS
+    while True:
+        stopping = stop.is_set()
+        more = False
+        try:
+            more = account.tick().more
+            pause_seconds = _POLL_SECONDS
+        except (SpanledgerError, OSError) as error:
+            log.error("tick_failed", reason=str(error), retry_seconds=pause_seconds)
+            write_status(settings.state_dir, "account", ready=False, reason=str(error))
+            if stop.wait(pause_seconds):
+                return
+            pause_seconds = min(2 * pause_seconds, 10.0)
+            continue
+        if time.monotonic() >= status_due:
+            write_status(settings.state_dir, "account", ready=True, **account.status())
+            status_due = time.monotonic() + _STATUS_SECONDS
+        if stopping and not more:
+            return
+        if not more:
+            _wait(account, stop, settings.account.tick_seconds)
+
+
+def _wait(account: Account, stop: threading.Event, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not account.has_news():
+        left_seconds = deadline - time.monotonic()
+        if left_seconds <= 0 or stop.wait(min(_POLL_SECONDS, left_seconds)):
+            return

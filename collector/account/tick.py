@@ -1,0 +1,297 @@
+"""One tick: new commits in, ledger rows, findings and publications out."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+from prometheus_client import Counter, Gauge
+
+from collector.account.evicted import Evicted
+from collector.account.findings import Rules, as_told
+from collector.account.ledger import make_ledger, read_spans
+from collector.account.publish import publish_dirty
+from collector.account.segments import SPANS, Traces, trace_numbers
+from collector.account.store import Store
+from collector.alerts import AlertStore
+from collector.config import Settings
+from collector.lake.books import Books
+from collector.lake.commits import forget_commits, new_commits, read_commit
+from collector.lake.layout import Partition, hours_of, part_key, table_schemas
+from collector.lake.target import Target
+from proto_handlers.schema import normalised_schema
+
+_ROWS_PER_TICK: Final = 200_000
+_KEPT_COMMITS: Final = 256
+_FORGET_EVERY: Final = 512
+_SMALL_HOUR_CALLS: Final = 250_000
+_PUBLISH_SHARE: Final = 0.1
+_TOLD_HOURS: Final = 24
+_TELL_SECONDS: Final = 5.0
+
+log = structlog.get_logger(component="account")
+
+SPANS_ACCOUNTED: Final = Counter("spanledger_spans_accounted", "spans in the ledger")
+CALLS: Final = Gauge("spanledger_calls_working", "calls in the working tables")
+UNPRICED: Final = Counter(
+    "spanledger_calls_unpriced", "ledger rows made without a price", ["reason"]
+)
+AGE: Final = Gauge(
+    "spanledger_published_age_seconds", "age of the oldest row not published"
+)
+
+
+class Ticked(NamedTuple):
+    """What one tick did."""
+
+    spans: int
+    traces: int
+    more: bool
+    """Whether commits are left for the next tick."""
+
+
+class Account:
+    """The steps from commit records to ledger, findings and publications."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        target: Target,
+        store: Store,
+        *,
+        alerts: AlertStore,
+        wake_alerts: Callable[[], None] = lambda: None,
+        tell_all: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._target = target
+        self._store = store
+        self._books = Books(target)
+        self._rules = Rules(settings)
+        self._alerts = alerts
+        self._wake_alerts = wake_alerts
+        self._tell_all = tell_all
+        self._evicted = Evicted(store.root / "evicted.npy")
+        self._windows_due = 0.0
+        self._tell_due = 0.0
+        self._oldest_new = datetime.now(UTC)
+        self._publish_due = 0.0
+        self._dirty_since: float | None = None
+        self._forgotten = 0
+
+    def tick(self, *, publish: bool = True) -> Ticked:
+        """
+        Take new commits, bring the ledger up to date, tell and publish.
+
+        Returns:
+            What was taken. Errors of the lake are raised before anything counts; the
+            next tick starts from the same place.
+        """
+        now = datetime.now(UTC)
+        ends, keys, more = self._new_objects()
+        taken = self._take(keys) if keys else (0, 0)
+        self._store.taken |= ends
+        looked = self._look_at_windows(now, changed=bool(keys))
+        if keys or looked or time.monotonic() >= self._tell_due:
+            self._tell(now)
+        if keys or looked or self._store.dirty:
+            self._store.commit()
+        if publish:
+            self._publish()
+        self._tidy()
+        return Ticked(*taken, more)
+
+    def has_news(self) -> bool:
+        """Return whether a commit record waits to be taken."""
+        return any(True for _ in new_commits(self._target, self._store.taken))
+
+    def _new_objects(self) -> tuple[dict[str, str], list[str], bool]:
+        ends: dict[str, str] = {}
+        keys: list[str] = []
+        rows = 0
+        for journal_id, end in new_commits(self._target, self._store.taken):
+            if rows >= _ROWS_PER_TICK:
+                return ends, keys, True
+            commit = read_commit(self._target, journal_id, end)
+            keys += [stored.key for stored in commit.objects]
+            rows += sum(stored.rows for stored in commit.objects)
+            ends[journal_id] = end
+        return ends, keys, False
+
+    def _take(self, keys: list[str]) -> tuple[int, int]:
+        new = read_spans(self._target, keys, self._settings.dimensions)
+        touched: Traces = np.unique(trace_numbers(new.column("trace_id")))
+        late = self._late_spans(touched, set(keys))
+        if late is not None:
+            new = pa.concat_tables([late, new])
+        spans = pa.concat_tables([*self._store.spans_of(touched), new])
+        self._books.refresh()
+        ledger = make_ledger(spans, self._books, self._settings.dimensions)
+        tables = ledger._asdict()
+        findings = self._rules.about_traces(tables)
+        self._store.put(
+            touched, {SPANS: new, **tables, "findings": findings}, time.time()
+        )
+        if ledger.calls.num_rows:
+            oldest = pc.min(ledger.calls.column("timestamp")).as_py()
+            self._oldest_new = min(self._oldest_new, oldest)
+        self._count(ledger.calls, new.num_rows)
+        return new.num_rows, len(touched)
+
+    def _late_spans(self, touched: Traces, new: set[str]) -> pa.Table | None:
+        """Return earlier spans of traces that left the working tables."""
+        back, hours = self._evicted.find(touched[~self._store.knows(touched)])
+        if not len(back):
+            return None
+        keys = [
+            key
+            for hour in sorted(hours)
+            for key in self._target.keys(f"{SPANS}/{Partition(hour).folder}")
+            if key not in new
+        ]
+        found = read_spans(self._target, keys, self._settings.dimensions)
+        chosen = np.isin(trace_numbers(found.column("trace_id")), back)
+        spans = found.filter(pa.array(chosen))
+        # What is published of them is superseded, in whatever hour it stands.
+        for name in self._store.schemas:
+            if name != SPANS:
+                self._store.dirty |= {
+                    (name, Partition(int(hour)))
+                    for hour in np.unique(hours_of(spans.column("timestamp")))
+                }
+        return spans
+
+    def _count(self, calls: pa.Table, spans: int) -> None:
+        SPANS_ACCOUNTED.inc(spans)
+        unpriced = calls.filter(pc.equal(calls.column("cost_status"), "unpriced"))
+        for item in pc.value_counts(unpriced.column("cost_reason")).to_pylist():
+            UNPRICED.labels(item["values"] or "unknown").inc(item["counts"])
+
+    def _look_at_windows(self, now: datetime, *, changed: bool) -> bool:
+        started = time.monotonic()
+        if not changed or started < self._windows_due:
+            return False
+        names, columns = self._rules.needs()
+        since = self._rules.since(min(self._oldest_new, now))
+        self._oldest_new = now
+        tables = {name: self._rows_since(name, since, columns) for name in names}
+        found = self._rules.about_windows(tables, since, now)
+        older = self._store.window_findings
+        kept = older.filter(pc.less_equal(older.column("window_end"), since))
+        self._store.replace_window_findings(
+            pa.concat_tables([kept, found, self._rules.failures(now)])
+        )
+        spent = time.monotonic() - started
+        self._windows_due = time.monotonic() + spent / _PUBLISH_SHARE
+        return True
+
+    def _rows_since(
+        self, name: str, since: datetime, columns: list[str] | None
+    ) -> pa.Table:
+        first = int(since.timestamp()) // 3600
+        rows = self._store.rows(name, since_hour=first, columns=columns)
+        parts = [rows]
+        for hour in sorted(self._store.settled):
+            key = part_key(name, Partition(hour))
+            if hour < first or self._target.get(key) is None:
+                continue
+            older = self._target.read(key)
+            known = self._store.knows(trace_numbers(older.column("trace_id")))
+            parts.append(
+                older.select(rows.column_names)
+                .filter(pa.array(~known))
+                .cast(rows.schema)
+            )
+        return pa.concat_tables(parts)
+
+    def _tell(self, now: datetime) -> None:
+        first = 0 if self._tell_all else int(now.timestamp()) // 3600 - _TOLD_HOURS
+        about_traces = self._store.rows("findings", since_hour=first)
+        current = pa.concat_tables([about_traces, self._store.window_findings])
+        rows = as_told(current, now, tell_all=self._tell_all)
+        if self._alerts.observe(rows, now=now, settings=self._settings.alerts):
+            self._wake_alerts()
+        self._tell_due = time.monotonic() + _TELL_SECONDS
+
+    def _publish(self) -> None:
+        store = self._store
+        if not store.dirty:
+            self._dirty_since = None
+            AGE.set(0)
+            return
+        started = time.monotonic()
+        if self._dirty_since is None:
+            self._dirty_since = started
+        AGE.set(started - self._dirty_since)
+        largest = max(store.count("calls", p.hour) for _, p in store.dirty)
+        if largest >= _SMALL_HOUR_CALLS and started < self._publish_due:
+            return
+        files = publish_dirty(store, self._target)
+        store.commit()
+        spent = time.monotonic() - started
+        self._publish_due = time.monotonic() + spent / _PUBLISH_SHARE
+        self._dirty_since = None
+        log.info("tables_published", files=files, seconds=round(spent, 3))
+
+    def finish(self, *, tell: bool = True) -> None:
+        """Look at windows once more and publish everything, however long it takes."""
+        now = datetime.now(UTC)
+        self._windows_due = 0.0
+        self._look_at_windows(now, changed=True)
+        if tell:
+            self._tell(now)
+        if self._store.dirty:
+            publish_dirty(self._store, self._target)
+        self._store.commit()
+
+    def look_back(self, moment: datetime) -> None:
+        """Let the next look at windows begin with those that *moment* is in."""
+        self._oldest_new = min(self._oldest_new, moment)
+
+    def _tidy(self) -> None:
+        before = time.time() - self._settings.account.window_hours * 3600
+        first = self._store.segments[0] if self._store.segments else None
+        if (
+            first is not None
+            and first.last_seen_unix < before
+            and not self._store.dirty
+        ):
+            self._evict(before)
+        self._forgotten += 1
+        if self._forgotten >= _FORGET_EVERY:
+            self._forgotten = 0
+            forget_commits(self._target, self._store.taken, keep=_KEPT_COMMITS)
+
+    def _evict(self, before: float) -> None:
+        spans_before = list(self._store.segments)
+        gone = self._store.evict(before)
+        self._evicted.add(gone, spans_before)
+        self._store.commit()
+
+    def status(self) -> dict[str, Any]:
+        """Return figures for the role's status."""
+        return {
+            "segments": len(self._store.segments),
+            "dirty_partitions": len(self._store.dirty),
+            "taken": dict(self._store.taken),
+        }
+
+
+def store_schemas(settings: Settings) -> dict[str, pa.Schema]:
+    """Return the tables that the working store keeps."""
+    names = tuple(settings.dimensions)
+    schemas = table_schemas(names)
+    kept = ("calls", "excluded", "tool_calls", "runs", "chains", "findings")
+    return {SPANS: normalised_schema(names)} | {name: schemas[name] for name in kept}
+
+
+def open_store(settings: Settings, path: Path | None = None) -> Store:
+    """Open the working store; an empty one if there is none that fits."""
+    root = path or settings.state_dir / "account"
+    schemas = store_schemas(settings)
+    return Store.open(root, schemas) or Store(root, schemas)
