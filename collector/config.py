@@ -68,6 +68,8 @@ class HttpSettings(Section):
 
     listen: Listen = "127.0.0.1:4318"
     """Address of the OTLP/HTTP receiver; port 0 picks a free one and logs it."""
+    reuse_port: bool = False
+    """Let several receivers share the port; each needs a data directory of its own."""
     cors_origins: tuple[str, ...] = ()
     """Origins of browser SDKs that may send; ``*`` allows any."""
 

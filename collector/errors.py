@@ -42,6 +42,15 @@ class DiskFullError(RetryableError):
         self.directory = directory
 
 
+class OverloadedError(RetryableError):
+    """Requests that wait hold as much memory as they may."""
+
+    def __init__(self, *, held_bytes: int, max_bytes: int) -> None:
+        super().__init__(f"overloaded: requests of {held_bytes} bytes are waiting")
+        self.held_bytes = held_bytes
+        self.max_bytes = max_bytes
+
+
 class ShuttingDownError(RetryableError):
     """The role takes no more requests; a restart or another receiver will."""
 
@@ -92,6 +101,14 @@ class UnsupportedError(PermanentError):
 
 class ConfigError(SpanledgerError):
     """A setting is unknown or has a bad value."""
+
+
+class ListenError(SpanledgerError):
+    """An address cannot be listened on."""
+
+    def __init__(self, *, setting: str, address: str, detail: str) -> None:
+        super().__init__(f"{setting}: cannot listen on {address}: {detail}")
+        self.hint = "stop what uses it, or set another address; port 0 picks a free one"
 
 
 class LockedError(SpanledgerError):
