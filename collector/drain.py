@@ -239,7 +239,7 @@ def corruption_reporter() -> Callable[[Corruption], None]:
     return report
 
 
-def open_lake_content_policy(settings: Settings, target: Target) -> ContentPolicy:
+def open_content_policy(settings: Settings, target: Target) -> ContentPolicy:
     """Return what to do with content; the hash key is made once per lake."""
     key = settings.content.hash_key
     secret = key.get_secret_value().encode() if key else _stored_key(target)

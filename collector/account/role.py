@@ -13,7 +13,7 @@ from collector.account.tick import Account, open_store
 from collector.alerts import AlertStore, Deliverer
 from collector.config import Settings
 from collector.errors import SpanledgerError
-from collector.lake.target import Target, open_target
+from collector.lake.target import open_target
 from collector.telemetry import write_status
 
 _POLL_SECONDS: Final = 0.05

@@ -13,11 +13,18 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from collector.config import Settings
 from collector.lake.target import Target
-from pricing import PriceBook, load_book, price_calls
+from pricing import PriceBook, bundled_book, load_book, price_calls
 
 _FOLDER: Final = "_meta/books"
 _TIMELINE: Final = f"{_FOLDER}/timeline.json"
+
+
+def book_of(settings: Settings) -> PriceBook:
+    """Return the book that the settings ask for, with their overlay."""
+    path = settings.prices.book
+    return bundled_book() if path is None else load_book(path)
 
 
 class Books:

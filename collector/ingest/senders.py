@@ -1,0 +1,182 @@
+"""Where ingested payloads go: a running service, or its work done here."""
+
+import hashlib
+import time
+from contextlib import ExitStack
+from typing import Final, Protocol, Self
+
+import httpx2
+
+from collector.account.publish import publish_empty_tables
+from collector.account.rebuild import fill
+from collector.account.tick import Account, open_store
+from collector.alerts import AlertStore, Deliverer
+from collector.config import Settings
+from collector.drain import Drain, corruption_reporter, open_content_policy
+from collector.errors import JournalFullError, SpanledgerError
+from collector.files import locked
+from collector.journal import Journal, JournalReader
+from collector.lake.books import Books, book_of
+from collector.lake.target import open_target
+from collector.telemetry import read_statuses
+
+_SETTLE_SECONDS: Final = 300.0
+_ATTEMPTS: Final = 8
+
+
+class Sender(Protocol):
+    """Takes payloads; `settle` returns when all of them are accounted."""
+
+    def __enter__(self) -> Self:
+        """Open what is needed."""
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of it."""
+
+    def send(self, payload: bytes) -> None:
+        """Hand over one trace request in protobuf."""
+
+    def settle(self) -> None:
+        """Return when everything sent is in the lake, ledger and rollups."""
+
+
+class FrontDoor:
+    """Sends to the service that runs on the data directory."""
+
+    def __init__(self, settings: Settings, address: str) -> None:
+        tokens = settings.receive.tokens
+        headers = {"content-type": "application/x-protobuf"}
+        if tokens:
+            headers["authorization"] = f"Bearer {tokens[0].token.get_secret_value()}"
+        scheme = "https" if settings.receive.tls.cert_file else "http"
+        self._url = f"{scheme}://{address}/v1/traces"
+        self._state_dir = settings.state_dir
+        verify = str(settings.receive.tls.cert_file or "") or True
+        self._client = httpx2.Client(headers=headers, timeout=60.0, verify=verify)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def send(self, payload: bytes) -> None:
+        """Post one request; waits as the service says when it is full."""
+        answer = self._post(payload)
+        for attempt in range(_ATTEMPTS):
+            if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(min(float(answer.headers.get("retry-after", 1)), 2.0**attempt))
+            answer = self._post(payload)
+        if answer.status_code != httpx2.codes.OK:
+            message = f"{self._url}: status {answer.status_code}"
+            raise SpanledgerError(message)
+
+    def _post(self, payload: bytes) -> httpx2.Response:
+        try:
+            return self._client.post(self._url, content=payload)
+        except httpx2.HTTPError as error:
+            message = f"{self._url}: {error}"
+            raise SpanledgerError(message) from None
+
+    def settle(self) -> None:
+        """Wait until the service says that nothing is behind."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        sent_unix = time.time()
+        while time.monotonic() < deadline:
+            statuses = read_statuses(self._state_dir)
+            drained, accounted = (
+                statuses.get(role, {}).get("settled_unix", 0.0)
+                for role in ("drain", "account")
+            )
+            if accounted > drained > sent_unix:
+                return
+            time.sleep(0.1)
+        message = f"the service did not settle in {_SETTLE_SECONDS:.0f} s"
+        raise SpanledgerError(message)
+
+
+class OwnHands:
+    """Does the work of the three roles in this process."""
+
+    def __init__(self, settings: Settings, *, alert: bool) -> None:
+        self._settings = settings
+        self._alert = alert
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        settings = self._settings
+        with ExitStack() as exits:
+            for role in ("receive", "drain", "account"):
+                exits.enter_context(locked(settings.data_dir, role))
+            self._journal = Journal.open(settings.journal_dir, settings.journal)
+            exits.callback(self._journal.close)
+            self._reader = JournalReader.open(
+                settings.journal_dir, on_corrupt=corruption_reporter()
+            )
+            exits.callback(self._reader.close)
+            self._target = open_target(settings.lake_url)
+            books = Books(self._target)
+            books.adopt(book_of(settings), since_unix_nano=time.time_ns())
+            self._drain = Drain(
+                self._reader,
+                self._target,
+                books,
+                policy=open_content_policy(settings, self._target),
+                dimensions=settings.dimensions,
+            )
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def send(self, payload: bytes) -> None:
+        """Append to the journal; drains first if it is full."""
+        try:
+            self._append(payload)
+        except JournalFullError:
+            self._drain_all()
+            self._append(payload)
+
+    def _append(self, payload: bytes) -> None:
+        self._journal.append(
+            payload,
+            signal="traces",
+            encoding="protobuf",
+            tenant=None,
+            received_unix_nano=time.time_ns(),
+            payload_hash=hashlib.blake2b(payload, digest_size=16).digest(),
+        )
+
+    def _drain_all(self) -> None:
+        self._journal.sync()
+        while self._drain.once() is not None:
+            pass
+
+    def settle(self) -> None:
+        """Drain, tick until nothing is new, publish, and deliver what is to be told."""
+        settings = self._settings
+        self._drain_all()
+        publish_empty_tables(self._target, tuple(settings.dimensions))
+        path = settings.state_dir / "alerts.sqlite"
+        with ExitStack() as exits:
+            alerts = AlertStore.open(path)
+            exits.callback(alerts.close)
+            deliverer = Deliverer(path, settings.alerts)
+            deliverer.start()
+            exits.callback(deliverer.stop, settings.shutdown_seconds)
+            store = open_store(settings)
+            if not store.segments and not store.taken:
+                fill(store, settings, self._target)
+            account = Account(
+                settings,
+                self._target,
+                store,
+                alerts=alerts,
+                wake_alerts=deliverer.wake,
+                tell_all=self._alert,
+            )
+            while account.tick(publish=False).more:
+                pass
+            account.finish()
