@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import anyio.lowlevel
 import httpx2
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -32,7 +33,7 @@ from collector.telemetry import RepeatingLog
 
 _THROTTLE_SECONDS: Final = 5.0
 _AT_ONCE: Final = 4
-_LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 1.0
 """How often the outbox is looked at unasked: the command line writes to it too."""
 _THROTTLES: Final = frozenset({429, 502, 504})
 _ABANDON_SECONDS: Final = 1.0
@@ -73,6 +74,8 @@ class Deliverer:
 
         attempt_seconds: Time in seconds an endpoint has to answer.
 
+        look_seconds: Longest time in seconds between two looks at the outbox.
+
     Raises:
         ConfigError: A webhook of the settings has a bad URL or secret.
     """
@@ -85,6 +88,7 @@ class Deliverer:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
         attempt_seconds: float = ATTEMPT_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._path = store_path
         self._endpoints = load_endpoints(settings)
@@ -92,11 +96,12 @@ class Deliverer:
         self._clock = clock
         self._jitter = jitter
         self._attempt_seconds = attempt_seconds
+        self._look_seconds = look_seconds
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._main: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._is_stopping = False
+        self._is_out_of_time = False
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._loads = dict.fromkeys((it.key for it in self._endpoints), 0)
         self._paused_until = dict.fromkeys((it.key for it in self._endpoints), 0.0)
@@ -141,9 +146,9 @@ class Deliverer:
         self._is_stopping = True
         self.wake()
         thread.join(deadline_seconds)
-        if thread.is_alive() and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._abandon)
-            thread.join(_ABANDON_SECONDS)
+        self._is_out_of_time = True
+        self.wake()
+        thread.join(_ABANDON_SECONDS)
 
     def _run(self, connection: sqlite3.Connection, started: threading.Event) -> None:
         with contextlib.closing(connection):
@@ -153,30 +158,26 @@ class Deliverer:
         self, connection: sqlite3.Connection, started: threading.Event
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._main = asyncio.current_task()
+        # the client's backend loads now, not at the first alert
+        await anyio.lowlevel.checkpoint()
         async with open_client(self._attempt_seconds) as client:
             started.set()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._deliver_until_stopped(connection, client)
+            await self._deliver_until_stopped(connection, client)
             for task in self._busy.values():
                 task.cancel()
             await asyncio.gather(*self._busy.values(), return_exceptions=True)
-
-    def _abandon(self) -> None:
-        if self._main is not None:
-            self._main.cancel()
 
     async def _deliver_until_stopped(
         self, connection: sqlite3.Connection, client: httpx2.AsyncClient
     ) -> None:
         while True:
             self._news.clear()
-            patience_seconds = _LOOK_SECONDS
+            patience_seconds = self._look_seconds
             try:
                 patience_seconds = self._send_due(connection, client)
             except Exception as error:  # noqa: BLE001  (this loop must not die)
                 self._repeating.error("outbox_read_failed", reason=repr(error))
-            if self._is_stopping and not self._busy:
+            if self._is_out_of_time or (self._is_stopping and not self._busy):
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), patience_seconds)
@@ -202,8 +203,8 @@ class Deliverer:
                     self._send(connection, client, endpoint, letter)
                 )
         next_us = outbox.next_due_us(connection, now_us)
-        until_next = _LOOK_SECONDS if next_us is None else next_us / _MICRO - now
-        return min(max(until_next, 0.001), _LOOK_SECONDS)
+        until_next = self._look_seconds if next_us is None else next_us / _MICRO - now
+        return min(max(until_next, 0.001), self._look_seconds)
 
     def _bury_lost(self, connection: sqlite3.Connection, now_us: int) -> None:
         """Give up what no endpoint of the settings is there for."""
