@@ -68,13 +68,17 @@ class RateTable:
             np.int64,
         ).T.copy()
         never = np.iinfo(np.int64).max
-        self._above = np.array(
-            [
-                [*card.above, *[never] * (self.tiers - 1 - len(card.above))]
-                for card in cards
-            ],
-            np.int64,
-        ).reshape(len(cards), self.tiers - 1)
+        self._above = (
+            np.array(
+                [
+                    [*card.above, *[never] * (self.tiers - 1 - len(card.above))]
+                    for card in cards
+                ],
+                np.int64,
+            )
+            .reshape(len(cards), self.tiers - 1)
+            .T.copy()
+        )
         self.divisors = np.repeat(
             np.array([card.divisor for card in cards], np.int64), self.tiers
         )
@@ -89,7 +93,7 @@ class RateTable:
             return rows
         found = rows * self.tiers
         for tier in range(self.tiers - 1):
-            found += input_tokens > self._above[rows, tier]
+            found += input_tokens > self._above[tier].take(rows)
         return found
 
 
@@ -134,9 +138,10 @@ def _terms(
         return terms, None, None
     lacking, has_rate = np.zeros((2, len(where)), np.bool_)
     for count, rates in used:
-        is_missing = (rates == MISSING)[where]
-        lacking |= is_missing & (count > 0)
-        has_rate |= ~is_missing & (count > 0)
+        is_used = count > 0
+        is_missing = (rates == MISSING).take(where)
+        lacking |= is_missing & is_used
+        has_rate |= ~is_missing & is_used
     return terms, lacking, has_rate
 
 
@@ -144,7 +149,7 @@ def _sums(terms: Sequence[_Term], where: Positions) -> dict[str, Pico]:
     """Return what each part adds up to; wraps where it is out of range."""
     sums: dict[str, Pico] = {}
     for term in terms:
-        product = term.rates[where]
+        product = term.rates.take(where)
         product *= term.numbers
         if term.column in sums:
             sums[term.column] += product

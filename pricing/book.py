@@ -31,7 +31,7 @@ from pricing.rate_cards import unpriced_card
 
 BOOK_FORMAT: Final = 1
 
-_BUNDLED_FILES: Final = ("genai_prices.json",)
+_BUNDLED_FILES: Final = ("genai_prices.json", "litellm.json")
 """Files of ``pricing/data`` in order of precedence."""
 
 _MAX_PLANS: Final = 100_000

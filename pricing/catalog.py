@@ -273,7 +273,7 @@ def _units(raw: Mapping[str, Any]) -> dict[str, Rate]:
     return {unit: _rate(rate) for unit, rate in raw.items()}
 
 
-def _rate(raw: object) -> Rate:
+def _rate(raw: Any) -> Rate:  # noqa: ANN401 - checked here
     base, *tiers = raw if isinstance(raw, list) else [raw]
     rate = Rate(base, tuple((above, tier) for above, tier in tiers))
     numbers = (base, *(number for tier in rate.tiers for number in tier))

@@ -1,6 +1,5 @@
 """Calls to costs: the one function that prices, whole columns at a time."""
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np

@@ -55,7 +55,7 @@ def cards_in_force(
         if card is None:
             changing.append(code)
         card_of_key[code] = shelf.put(card or plan[-1].card)
-    positions: Positions = card_of_key[codes]
+    positions: Positions = card_of_key.take(codes)
     if changing:
         _place_changing(positions, codes, times, _Changing(plans, changing, shelf))
     return CardsInForce(tuple(shelf.cards), positions)
@@ -89,7 +89,7 @@ def _place_changing(
 ) -> None:
     is_changing = np.zeros(len(changing.plans), np.bool_)
     is_changing[changing.codes] = True
-    rows = np.flatnonzero(is_changing[codes])
+    rows = np.flatnonzero(is_changing.take(codes))
     rows = rows[np.argsort(codes[rows], kind="stable")]
     edges = np.searchsorted(codes[rows], [*changing.codes, len(changing.plans)])
     for code, start, end in zip(changing.codes, edges[:-1], edges[1:], strict=True):
@@ -122,7 +122,9 @@ def _distinct_keys(
             continue
         words, numbers = _encoded(column)
         radix = len(words)
-        codes, distinct = _renumbered(codes * radix + numbers, len(keys) * radix)
+        if len(keys) > 1:
+            numbers = codes * radix + numbers
+        codes, distinct = _renumbered(numbers, len(keys) * radix)
         pairs = [divmod(int(code), radix) for code in distinct]
         keys = [_with(keys[key], name, words[word]) for key, word in pairs]
     return [CallKey(**key) for key in keys], codes
@@ -165,4 +167,4 @@ def _renumbered(codes: Codes, size: int) -> tuple[Codes, Codes]:
     distinct = np.flatnonzero(seen)
     places = np.empty(size, np.int64)
     places[distinct] = np.arange(len(distinct))
-    return places[codes], distinct
+    return places.take(codes), distinct

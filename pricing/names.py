@@ -43,14 +43,16 @@ _SELLERS: Final = {
 }
 
 _SELLER_OF: Final = {
-    name: seller for seller, names in _SELLERS.items() for name in names.split()
+    name: seller for seller, names in _SELLERS.items() for name in names.split(" ")
 }
 
-OWN_HARDWARE: Final = frozenset(
+_OWN_HARDWARE: Final = (
     "self-hosted self_hosted selfhosted local ollama ollama_chat vllm hosted_vllm "
     "lmstudio lm_studio lm-studio llamacpp llama_cpp llama-cpp llamafile tgi sglang "
-    "text-generation-inference triton nim localai xinference mlx gpt4all".split()
+    "text-generation-inference triton nim localai xinference mlx gpt4all"
 )
+
+OWN_HARDWARE: Final = frozenset(_OWN_HARDWARE.split(" "))
 """Providers that sell no tokens: the price of their models is an hour's rent."""
 
 CATALOG_SELLER: Final = {"vertex": "google"}

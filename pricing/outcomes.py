@@ -65,7 +65,7 @@ class Outcomes:
     def __init__(self, in_force: CardsInForce) -> None:
         self.pairs: list[tuple[str, str | None]] = []
         of_card = [self._place(card.status, card.reason) for card in in_force.cards]
-        self.rows = np.array(of_card, np.int64)[in_force.rows]
+        self.rows = np.array(of_card, np.int64).take(in_force.rows)
 
     def set(self, status: str, reason: str | None, where: Mask | None) -> None:
         """Say *status* and *reason* of the calls *where* it is true."""
@@ -75,7 +75,7 @@ class Outcomes:
     def is_status(self, *statuses: str) -> Mask:
         """Return which calls have one of the statuses."""
         wanted = np.array([status in statuses for status, _ in self.pairs], np.bool_)
-        return wanted[self.rows]
+        return wanted.take(self.rows)
 
     def columns(self) -> tuple[pa.Array, pa.Array]:
         """Return ``cost_status`` and ``cost_reason``."""
@@ -153,7 +153,7 @@ class _Facts:
     def of_card(self, test: Callable[[RateCard], bool]) -> Mask:
         """Return for which calls *test* holds of the card."""
         results = [test(card) for card in self._in_force.cards]
-        mask: Mask = np.array(results, np.bool_)[self._in_force.rows]
+        mask: Mask = np.array(results, np.bool_).take(self._in_force.rows)
         return mask
 
     def is_in(self, field: str, words: Collection[str]) -> Mask:
@@ -164,11 +164,6 @@ class _Facts:
         found = pc.is_in(column, value_set=pa.array(sorted(words), pa.string()))
         mask: Mask = found.to_numpy(zero_copy_only=False)
         return mask
-
-    def is_lacking(self, name: str) -> bool:
-        """Return whether a count is null in some row."""
-        values, given = self.counts.values, self.counts.given
-        return name not in values or given[name] is not None
 
 
 def _is_by_token(card: RateCard) -> bool:
@@ -181,12 +176,12 @@ def _rate(card: RateCard, usage_class: str) -> int:
 
 def _judge_halves(outcomes: Outcomes, facts: _Facts, told: Mask) -> None:
     """Mark calls of which only the input or only the output was counted."""
-    if facts.is_lacking("output_tokens"):
+    if facts.counts.has_nulls("output_tokens"):
         half = told & facts.by_token & ~facts.counts.is_given("output_tokens")
         half &= facts.of_card(lambda card: _rate(card, "output") > 0)
         half &= ~facts.is_in("operation", COUNTLESS_OPERATIONS)
         outcomes.set("partial", "output_unknown lower_bound", half)
-    if facts.is_lacking("input_tokens"):
+    if facts.counts.has_nulls("input_tokens"):
         half = told & facts.by_token & ~facts.counts.is_given("input_tokens")
         half &= facts.of_card(lambda card: _rate(card, "input") > 0)
         outcomes.set("partial", "input_unknown lower_bound", half)
@@ -196,7 +191,7 @@ def _judge_caches(outcomes: Outcomes, facts: _Facts) -> None:
     """Mark calls whose cached part is unknown and would change the price."""
     blind = facts.by_token & (facts.usage.input_tokens >= CACHEABLE_TOKENS)
     for loss in LOSSES:
-        if all(facts.is_lacking(count) for count in loss.counts):
+        if all(facts.counts.has_nulls(count) for count in loss.counts):
             lost = blind & facts.is_in("dialect", loss.dialects)
             for count in loss.counts:
                 lost &= ~facts.counts.is_given(count)

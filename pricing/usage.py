@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Count = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -48,7 +49,7 @@ class Counts:
         values: Columns that are not null in every row, null as 0, every number
             between 0 and `MAX_COUNT`.
 
-        given: Where such a column is not null; None means everywhere.
+        columns: The same columns as they came.
 
         negative: Where a count was below zero; None means nowhere.
 
@@ -57,7 +58,7 @@ class Counts:
 
     rows: int
     values: Mapping[str, Count]
-    given: Mapping[str, Mask | None]
+    columns: Mapping[str, pa.Array]
     negative: Mask | None
     too_large: Mask | None
 
@@ -65,13 +66,22 @@ class Counts:
         """Return where the column is not null."""
         if name not in self.values:
             return np.zeros(self.rows, np.bool_)
-        given = self.given[name]
-        return np.ones(self.rows, np.bool_) if given is None else given
+        column = self.columns[name]
+        if not column.null_count:
+            return np.ones(self.rows, np.bool_)
+        given: Mask = column.is_valid().to_numpy(zero_copy_only=False)
+        return given
+
+    def has_nulls(self, name: str) -> bool:
+        """Return whether the column is null in some row."""
+        return name not in self.values or bool(self.columns[name].null_count)
 
     def any_given(self) -> Mask:
         """Return where at least one count is not null."""
         some = np.zeros(self.rows, np.bool_)
         for name in self.values:
+            if not self.has_nulls(name):
+                return self.is_given(name)
             some |= self.is_given(name)
         return some
 
@@ -79,15 +89,13 @@ class Counts:
 def read_counts(calls: Mapping[str, pa.Array], rows: int) -> Counts:
     """Return the count columns of *calls*, which may lack any of them."""
     values: dict[str, Count] = {}
-    given: dict[str, Mask | None] = {}
     negative: Mask | None = None
     too_large: Mask | None = None
     for name in COUNT_FIELDS:
         column = calls.get(name)
         if column is None or column.null_count == rows:
             continue
-        given[name] = _valid(column)
-        numbers = _numbers(column)
+        numbers = _numbers(pc.cast(column, pa.int64()))
         if numbers.min() < 0:
             negative = _either(negative, numbers < 0)
         if numbers.max() > MAX_COUNT:
@@ -95,21 +103,17 @@ def read_counts(calls: Mapping[str, pa.Array], rows: int) -> Counts:
         values[name] = numbers
     if negative is not None or too_large is not None:
         values = {name: np.clip(one, 0, MAX_COUNT) for name, one in values.items()}
-    return Counts(rows, values, given, negative, too_large)
-
-
-def _valid(column: pa.Array) -> Mask | None:
-    if not column.null_count:
-        return None
-    valid: Mask = column.is_valid().to_numpy(zero_copy_only=False)
-    return valid
+    columns = {name: calls[name] for name in values}
+    return Counts(rows, values, columns, negative, too_large)
 
 
 def _numbers(column: pa.Array) -> Count:
-    if column.null_count:
-        column = column.fill_null(0)
-    numbers: Count = column.to_numpy()
-    return numbers
+    if not column.null_count:
+        numbers: Count = column.to_numpy()
+        return numbers
+    values = np.frombuffer(column.buffers()[1], np.int64)
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    return np.where(valid, values[column.offset : column.offset + len(column)], 0)
 
 
 def _either(mask: Mask | None, other: Mask) -> Mask:

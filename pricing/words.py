@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def word_column(
@@ -18,7 +19,7 @@ def word_column(
     places = pa.Array.from_buffers(
         pa.int64(), len(positions), [None, pa.py_buffer(positions)]
     )
-    return _array(tuple(words)).take(places)
+    return pc.take(_array(tuple(words)), places, boundscheck=False)
 
 
 @lru_cache(maxsize=256)
