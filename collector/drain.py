@@ -152,7 +152,7 @@ class Drain:
         }
 
     def run(
-        self, stop: threading.Event, settings: Settings, beat: Callable[[], None]
+        self, stop: threading.Event, settings: Settings, beat: Callable[..., None]
     ) -> None:
         """
         Move batches until *stop* is set and nothing durable waits.
@@ -160,12 +160,18 @@ class Drain:
         A batch is taken when its first frame is ``store.flush_seconds`` old or
         ``store.flush_spans`` may have come. An error of the lake is logged and the same
         batch tried again, so that the journal holds what cannot be stored.
+
+        *beat* is called with figures for the role's status: among them the last time at
+        which nothing waited.
         """
         enough_bytes = min(settings.store.flush_spans * _BYTES_PER_SPAN, _BATCH_BYTES)
         pause_seconds = _POLL_SECONDS
+        settled_unix = 0.0
         while True:
-            beat()
+            beat(settled_unix=settled_unix, backlog_bytes=self._reader.backlog_bytes)
+            asked_unix = time.time()
             if not self._reader.wait(0 if stop.is_set() else 4 * _POLL_SECONDS):
+                settled_unix = asked_unix
                 if stop.is_set():
                     return
                 continue

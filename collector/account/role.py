@@ -53,13 +53,17 @@ def run_account(
 
 
 def _loop(account: Account, settings: Settings, stop: threading.Event) -> None:
-    status_due = 0.0
+    status_due = settled_unix = 0.0
     pause_seconds = _POLL_SECONDS
     while True:
         stopping = stop.is_set()
         more = False
+        asked_unix = time.time()
         try:
-            more = account.tick().more
+            ticked = account.tick()
+            more = ticked.more
+            if not ticked.spans and not account.is_dirty:
+                settled_unix = asked_unix
             pause_seconds = _POLL_SECONDS
         except (SpanledgerError, OSError) as error:
             log.error("tick_failed", reason=str(error), retry_seconds=pause_seconds)
@@ -69,7 +73,13 @@ def _loop(account: Account, settings: Settings, stop: threading.Event) -> None:
             pause_seconds = min(2 * pause_seconds, 10.0)
             continue
         if time.monotonic() >= status_due:
-            write_status(settings.state_dir, "account", ready=True, **account.status())
+            write_status(
+                settings.state_dir,
+                "account",
+                ready=True,
+                settled_unix=settled_unix,
+                **account.status(),
+            )
             status_due = time.monotonic() + _STATUS_SECONDS
         if stopping and not more:
             return

@@ -106,6 +106,11 @@ class Account:
         self._tidy()
         return Ticked(*taken, more)
 
+    @property
+    def is_dirty(self) -> bool:
+        """Whether something changed that is not published."""
+        return bool(self._store.dirty)
+
     def has_news(self) -> bool:
         """Return whether a commit record waits to be taken."""
         return any(True for _ in new_commits(self._target, self._store.taken))

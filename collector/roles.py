@@ -1,0 +1,192 @@
+"""
+The three roles as processes: what each runs, and how it starts and stops.
+
+A supervised role gets its settings as one line of JSON on standard input, says on
+standard output when it is ready and where it listens, and stops when its standard
+input ends: then the supervisor is gone.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from collector.config import Settings
+from collector.errors import SpanledgerError
+from collector.files import locked
+from collector.telemetry import (
+    configure_logging,
+    enable_multiprocess,
+    metrics_directory,
+    write_status,
+)
+
+ROLES: Final = ("receive", "drain", "account")
+"""The roles in the order a span passes them."""
+
+Ready = Callable[[Mapping[str, str]], None]
+
+_PR_SET_PDEATHSIG: Final = 1
+_STATUS_SECONDS: Final = 1.0
+
+
+def run_role(name: str, settings: Settings, *, is_supervised: bool = False) -> int:
+    """
+    Run one role in this process until SIGTERM or SIGINT.
+
+    Returns:
+        The exit code: 0 after a clean stop.
+
+    Raises:
+        SpanledgerError: It could not start: another process has the data directory, an
+            address is in use, or a setting cannot be used.
+    """
+    configure_logging(name)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    enable_multiprocess(
+        metrics_directory(settings.state_dir), name, fresh=not is_supervised
+    )
+    ready = _say_ready if is_supervised else _log_ready
+    _RUN[name](settings, stop, ready)
+    return 0
+
+
+def _say_ready(addresses: Mapping[str, str]) -> None:
+    print(json.dumps(dict(addresses)), flush=True)
+
+
+def _log_ready(addresses: Mapping[str, str]) -> None:
+    import structlog  # noqa: PLC0415
+
+    structlog.get_logger(component="role").info("role_ready", **addresses)
+
+
+def _run_receive(settings: Settings, stop: threading.Event, ready: Ready) -> None:
+    import uvloop  # noqa: PLC0415
+
+    from collector.receive.role import run_receive  # noqa: PLC0415
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        if stop.is_set():
+            stopping.set()
+        await run_receive(settings, ready=ready, stop=stopping)
+
+    uvloop.run(run())
+
+
+def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
+    from collector.drain import (  # noqa: PLC0415
+        Drain,
+        corruption_reporter,
+        open_content_policy,
+    )
+    from collector.journal import JournalReader  # noqa: PLC0415
+    from collector.lake.books import Books, book_of  # noqa: PLC0415
+    from collector.lake.target import open_target  # noqa: PLC0415
+
+    with locked(settings.data_dir, "drain"), contextlib.ExitStack() as exits:
+        reader = JournalReader.open(
+            settings.journal_dir, on_corrupt=corruption_reporter()
+        )
+        exits.callback(reader.close)
+        target = open_target(settings.lake_url)
+        books = Books(target)
+        books.adopt(book_of(settings), since_unix_nano=time.time_ns())
+        drain = Drain(
+            reader,
+            target,
+            books,
+            policy=open_content_policy(settings, target),
+            dimensions=settings.dimensions,
+        )
+        beat = _Beat(settings, "drain")
+        ready({})
+        drain.run(stop, settings, beat)
+
+
+def _run_account(settings: Settings, stop: threading.Event, ready: Ready) -> None:
+    from collector.account.role import run_account  # noqa: PLC0415
+
+    with locked(settings.data_dir, "account"):
+        run_account(settings, stop, lambda: ready({}))
+
+
+_RUN: Final = {
+    "receive": _run_receive,
+    "drain": _run_drain,
+    "account": _run_account,
+}
+
+
+class _Beat:
+    """Writes a role's status about once a second, when it is called."""
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self._state_dir = settings.state_dir
+        self._role = role
+        self._due = 0.0
+
+    def __call__(self, **figures: float) -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + _STATUS_SECONDS
+            write_status(
+                self._state_dir, self._role, ready=True, reason=None, **figures
+            )
+
+
+def run_supervised(name: str) -> int:
+    """Run a role whose settings come on standard input; return the exit code."""
+    _die_with_parent()
+    settings = Settings(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    try:
+        return run_role(name, settings, is_supervised=True)
+    except SpanledgerError as error:
+        print(f"spanledger {name}: {error.line()}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"spanledger {name}: {error}", file=sys.stderr)
+        return 1
+
+
+def _die_with_parent() -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stop_at_end_of_input() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def revealed(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain data with secrets readable, for a child process."""
+    return _plain(settings.model_dump(mode="python"))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "get_secret_value"):
+        return value.get_secret_value()
+    return value if isinstance(value, (int, float, type(None))) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(run_supervised(sys.argv[1]))
