@@ -202,7 +202,6 @@ class Rule:
     """A test of the ledger; its ``.sql`` file returns one row per finding."""
 
     name: str
-    event_type: str
     severity: Literal["info", "warning", "critical"] = "warning"
     parameters: Mapping[str, float] = field(
         default_factory=lambda: MappingProxyType({})
@@ -211,17 +210,9 @@ class Rule:
 
 
 RULES: Final = (
-    Rule(
-        "context_growth",
-        "run.context_growth",
-        parameters=MappingProxyType({"threshold": 1.4}),
-    ),
-    Rule("budget", "budget.threshold_crossed"),
-    Rule(
-        "unpriced_model",
-        "price.unpriced_model",
-        parameters=MappingProxyType({"min_calls": 1.0}),
-    ),
+    Rule("context_growth", parameters=MappingProxyType({"threshold": 1.4})),
+    Rule("budget"),
+    Rule("unpriced_model", parameters=MappingProxyType({"min_calls": 1.0})),
 )
 """The built-in rules in the order they run."""
 
@@ -238,12 +229,6 @@ def find_rules(directory: Path | None = None) -> tuple[Rule, ...]:
     A file named like a built-in rule takes its place.
     """
     files = sorted(directory.glob("*.sql")) if directory else []
-    types = {rule.name: rule.event_type for rule in RULES}
-    own = {
-        path.stem: Rule(
-            path.stem, types.get(path.stem, f"custom.{path.stem}"), path=path
-        )
-        for path in files
-    }
+    own = {path.stem: Rule(path.stem, path=path) for path in files}
     built_in = [rule for rule in RULES if rule.name not in own]
     return (*built_in, *own.values())

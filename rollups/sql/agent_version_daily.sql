@@ -4,7 +4,7 @@
 -- parameters: $since, $until  UTC, half-open
 -- What each version of an agent costs, day by day.
 SELECT
-    time_bucket(INTERVAL 1 DAY, timestamp) AS window_start,
+    time_bucket(INTERVAL 24 HOUR, timestamp) AS window_start,
     tenant,
     project,
     environment,

@@ -4,7 +4,7 @@
 -- parameters: $since, $until  UTC, half-open
 -- What each step of an agent costs, day by day; step null is outside the loop.
 SELECT
-    time_bucket(INTERVAL 1 DAY, timestamp) AS window_start,
+    time_bucket(INTERVAL 24 HOUR, timestamp) AS window_start,
     tenant,
     project,
     environment,

@@ -18,7 +18,7 @@ WITH measured AS (
     WHERE timestamp >= $since AND timestamp < $until
 )
 SELECT
-    time_bucket(INTERVAL 1 DAY, timestamp) AS window_start,
+    time_bucket(INTERVAL 24 HOUR, timestamp) AS window_start,
     tenant,
     project,
     environment,

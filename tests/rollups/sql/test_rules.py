@@ -382,7 +382,7 @@ def test_a_rule_of_the_user_needs_five_columns_only(tmp_path):
         ("DROP TABLE calls", "not one SELECT"),
         ("SELECT 1; SELECT 2", "not one SELECT"),
         (
-            "SELECT 1 AS scope, 1 AS value, 1 AS threshold, 'bad' AS severity, 1 details",
+            "SELECT 1 scope, 1 AS value, 1 AS threshold, 'bad' AS severity, 1 details",
             "severity 'bad'",
         ),
         ("SELEC 1", "mine"),
