@@ -8,14 +8,23 @@ import numpy as np
 from rollups.growth.chains import Curve
 from rollups.growth.exact import apportion
 from rollups.growth.results import Asked, Sizes
-from rollups.growth.segments import Floats, Ints, scan_backward, scan_forward
-from rollups.growth.shape import Steps
+from rollups.growth.segments import (
+    Bools,
+    Floats,
+    Ints,
+    Segments,
+    scan_backward,
+    scan_forward,
+)
 
 WHOLE_ABOVE_TENTHS: Final = 7
 """History that keeps seven tenths of its size is taken as kept whole: noise."""
 
 _HALF: Final = 0.5
 """An item counts as carried while this share of it lives: two cuts always end it."""
+
+RECENT_CALLS: Final = 8
+"""Unexplained tokens are new only beyond the highest level of this many calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +40,28 @@ class Resent:
         keep: Share of every older item that is still in this prompt, 0 to 1.
 
         entered: Share of the known new items that is in this prompt, 0 to 1.
-
-        answer: Tokens of the answer before that enter here.
     """
 
     resent: Ints
     excess: Ints
     keep: Floats
     entered: Floats
-    answer: Ints
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """Tokens sent again per tool row, and per chain those of answers and the rest."""
+    """
+    Tokens sent again, whole numbers that add up to each segment's total.
+
+    Attributes:
+        tokens: Per tool row, in asked order.
+
+        calls: For how many later calls at least half of the result lived on.
+
+        output: Per segment, the model's own answers.
+
+        other: Per segment, what neither results nor answers explain.
+    """
 
     tokens: Ints
     calls: Ints
@@ -52,29 +69,32 @@ class Carried:
     other: Ints
 
 
-def measure_resent(curve: Curve, steps: Steps, sizes: Sizes) -> Resent:
-    """Split each prompt beyond the first one's size into new and sent again."""
+def measure_resent(curve: Curve, change: Ints, sizes: Sizes) -> Resent:
+    """
+    Split each prompt beyond the first one's size into new and sent again.
+
+    New is what is known to enter, and what the context rose by beyond that, unless
+    it only comes back to where it was a few calls before. A prompt that keeps less
+    than seven tenths of the history is a cut: every older item shrinks alike.
+    """
     segments = curve.segments
     first = curve.input_tokens[segments.starts][segments.owner]
     excess = np.maximum(curve.input_tokens - first, 0)
-    answer = segments.previous(curve.output_tokens)
-    answer[segments.starts] = 0
-    known = answer + sizes.entering
-    fresh = np.maximum(steps.change, np.minimum(known, excess))
+    known = sizes.known
+    expected = np.minimum(known, excess)
+    older = segments.previous(excess)
+    at_most = excess - np.clip(change, expected, excess)
+    whole = (10 * at_most >= WHOLE_ABOVE_TENTHS * older) & (older > 0)
+    risen = _unexplained_rise(segments, change - known, ~whole)
+    fresh = np.where(whole, expected + risen, np.maximum(change, expected))
     fresh = np.clip(fresh, 0, excess)
     resent = excess - fresh
-    older = segments.previous(excess)
-    whole = (10 * resent >= WHOLE_ABOVE_TENTHS * older) & (older > 0)
-    keep = np.ones(segments.size)
+    keep = np.where(whole, 1.0, 0.0)
     np.divide(resent, older, out=keep, where=~whole & (older > 0))
-    keep[older == 0] = 0.0
     keep[segments.starts] = 0.0
     entered = np.ones(segments.size)
-    partly = ~whole & (fresh < known)
-    np.divide(fresh, known, out=entered, where=partly)
-    return Resent(
-        resent=resent, excess=excess, keep=keep, entered=entered, answer=answer
-    )
+    np.divide(fresh, known, out=entered, where=~whole & (fresh < known))
+    return Resent(resent=resent, excess=excess, keep=keep, entered=entered)
 
 
 def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carried:
@@ -82,50 +102,81 @@ def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carri
     Charge every token sent again to a result, an answer or to neither.
 
     Items live on as their prompts keep them; what is left over beyond all known
-    items is *other* (user turns, injected context). Scaled so that each chain's
+    items is *other* (user turns, injected context). Scaled so that each segment's
     items add up to what it sent again, to the last token.
     """
     segments = curve.segments
-    ones = np.ones(segments.size)
-    lasting = scan_backward(segments, resent.keep, ones)
-    known = (resent.answer + sizes.entering) * resent.entered
-    alive = scan_forward(segments, resent.keep, known)
+    answers = sizes.answer * resent.entered
+    lasting, alive = _lives(segments, resent, sizes.known * resent.entered)
     other = np.maximum(resent.excess - alive, 0.0)
     older = np.zeros(segments.size)
     older[1:] = other[:-1]
     older[segments.starts] = 0.0
     inside = asked.enters >= 0
     at = asked.enters[inside]
-    chains = len(segments.counts)
-    weights = np.zeros(len(asked.rows))
-    weights[inside] = sizes.tokens[inside] * resent.entered[at] * lasting[at]
-    output = _sums(segments.owner, resent.answer * resent.entered * lasting, chains)
-    rest = _sums(segments.owner, np.minimum(older, other), chains)
+    count = len(segments.counts)
+    by_tool = sizes.tokens[inside] * (resent.entered * lasting)[at]
+    output = _sums(segments.owner, answers * lasting, count)
+    rest = _sums(segments.owner, np.minimum(older, other), count)
     total = segments.sums(resent.resent)
-    by_tools = _sums(segments.owner[at], weights[inside], chains)
-    rest[(by_tools + output + rest == 0) & (total > 0)] = 1.0
-    group = np.concatenate([segments.owner[at], np.arange(chains), np.arange(chains)])
-    parts = apportion(total, np.concatenate([weights[inside], output, rest]), group)
+    explained = _sums(segments.owner[at], by_tool, count) + output + rest
+    rest[(explained == 0) & (total > 0)] = 1.0
+    each = np.arange(count)
+    group = np.concatenate([segments.owner[at], each, each])
+    parts = apportion(total, np.concatenate([by_tool, output, rest]), group)
     tokens = np.zeros(len(asked.rows), dtype=np.int64)
     tokens[inside] = parts[: len(at)]
     calls = np.zeros(len(asked.rows), dtype=np.int64)
-    calls[inside] = _half_lives(curve, resent.keep, at)
+    calls[inside] = _half_lives(resent.keep, at)
     return Carried(
         tokens=tokens,
         calls=calls,
-        output=parts[len(at) : len(at) + chains],
-        other=parts[len(at) + chains :],
+        output=parts[len(at) : len(at) + count],
+        other=parts[len(at) + count :],
     )
+
+
+def _unexplained_rise(segments: Segments, surprise: Ints, cut: Bools) -> Ints:
+    """Return how far the unexplained level rose above its recent height."""
+    level = segments.running(surprise)
+    rows = np.arange(segments.size, dtype=np.int64)
+    begins = cut.copy()
+    begins[segments.starts] = True
+    since = rows - np.maximum.accumulate(np.where(begins, rows, 0))
+    height = segments.previous(level)
+    for lag in range(2, RECENT_CALLS + 1):
+        reached = np.flatnonzero(since >= lag)
+        height[reached] = np.maximum(height[reached], level[reached - lag])
+    return np.maximum(level - height, 0)
+
+
+def _lives(segments: Segments, resent: Resent, enter: Floats) -> tuple[Floats, Floats]:
+    """
+    Return per call how often what enters is sent again, and what is alive.
+
+    Chains that never lose anything are counted; the others are solved by scans.
+    """
+    lasting = (segments.counts[segments.owner] - 1 - segments.place).astype(np.float64)
+    alive = np.zeros(segments.size)
+    lost = ((resent.keep < 1) & (segments.place > 1)) | (resent.entered < 1)
+    lossy = segments.sums(lost.astype(np.int64)) > 0
+    if lossy.any():
+        inner, rows = segments.select(lossy)
+        keep = resent.keep[rows]
+        lasting[rows] = scan_backward(inner, keep, np.ones(inner.size))
+        alive[rows] = scan_forward(inner, keep, enter[rows])
+    plain, rows = segments.select(~lossy)
+    alive[rows] = plain.running(enter[rows].astype(np.int64))
+    return lasting, alive
 
 
 def _sums(group: Ints, values: Floats, groups: int) -> Floats:
     return np.bincount(group, weights=values, minlength=groups).astype(np.float64)
 
 
-def _half_lives(curve: Curve, keep: Floats, at: Ints) -> Ints:
-    """Return for how many later calls at least half of what entered at *at* lived."""
+def _half_lives(keep: Floats, at: Ints) -> Ints:
     cuts = np.flatnonzero(keep < 1)
     next_cut = np.searchsorted(cuts, at, side="right")
-    ends = np.append(cuts, [curve.segments.size] * 2)
+    ends = np.append(cuts, [len(keep)] * 2)
     survives = np.append(keep, 0.0)[ends[next_cut]] >= _HALF
     return np.where(survives, ends[next_cut + 1], ends[next_cut]) - 1 - at

@@ -1,35 +1,50 @@
 """Call rows in the order of their chains, repeats set apart from the curve."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rollups.growth.columns import (
-    fold_codes,
-    integers,
-    text_codes,
-    validity,
-)
+from rollups.growth.columns import equality_codes, integers, row_codes, text_codes
+from rollups.growth.columns import validity as has_value
+from rollups.growth.lanes import find_lanes
 from rollups.growth.segments import Bools, Ints, Segments, from_counts
 
-KEY_COLUMNS = ("trace_id", "run_id", "chain_id")
-SIDE_OPERATIONS = pa.array(["embeddings", "rerank"])
+KEY_COLUMNS: Final = ("trace_id", "run_id", "chain_id")
+SIDE_OPERATIONS: Final = ("embeddings", "rerank")
 """Operations that carry no conversation."""
 
-TOKEN_LIMIT = 2**31 - 1
+DECLARED_STEPS: Final = ("own", "frame")
+"""Sources of a step number that tell two calls of the same step from two steps."""
+
+TOKEN_LIMIT: Final = 2**31 - 1
 """No prompt is this long; larger counts are taken as this, so that sums fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Chain of each call row and tool row, chains numbered in key order."""
+    """
+    Chain of each call row and tool row, chains numbered in key order.
 
-    chains: int
+    Attributes:
+        of_tools: -1 where no call has the tool's chain.
+
+        first_rows: A call row of each chain.
+
+        starts: Earliest start of a call of each chain, microseconds.
+    """
+
     of_calls: Ints
     of_tools: Ints
     first_rows: Ints
+    starts: Ints
+
+    @property
+    def chains(self) -> int:
+        """Number of chains."""
+        return len(self.first_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +55,9 @@ class Curve:
     Attributes:
         rows: Row of each counted call in the calls table.
 
-        segments: One segment per chain that has a counted call.
+        segments: One per chain with a counted call, two per tangled chain.
 
-        chain: Number of each segment's chain.
+        chain: Number of each segment's chain, ascending.
 
         ordinal: Place of the call among the chain's successful calls, from 0.
 
@@ -61,32 +76,12 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """All chains: their counted calls, and the rows that were wasted as repeats."""
+    """All chains: their counted calls, and the rows that bought nothing."""
 
     keys: Keys
     curve: Curve
-    calls: Ints
+    successes: Ints
     repeat_rows: Ints
-
-
-def find_keys(calls: pa.Table, tool_calls: pa.Table) -> Keys:
-    """Number the chains of *calls*; a tool row without a chain there gets -1."""
-    codes = np.zeros(calls.num_rows + tool_calls.num_rows, dtype=np.int64)
-    for name in KEY_COLUMNS:
-        parts = text_codes(calls.column(name), tool_calls.column(name))
-        codes = fold_codes(codes, np.concatenate(parts))
-    of_calls = codes[: calls.num_rows]
-    present, first_rows, dense = np.unique(
-        of_calls, return_index=True, return_inverse=True
-    )
-    renumber = np.full(int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
-    renumber[present] = np.arange(len(present))
-    return Keys(
-        chains=len(present),
-        of_calls=dense.astype(np.int64),
-        of_tools=renumber[codes[calls.num_rows :]],
-        first_rows=first_rows.astype(np.int64),
-    )
 
 
 def read_conversations(calls: pa.Table, tool_calls: pa.Table) -> Conversations:
@@ -97,51 +92,100 @@ def read_conversations(calls: pa.Table, tool_calls: pa.Table) -> Conversations:
     call repeats the one before it when both sent equally many tokens and share a
     declared step or an input hash, or have a failed call of that size between them.
     """
-    keys = find_keys(calls, tool_calls)
-    spoken = pc.is_in(calls.column("operation"), SIDE_OPERATIONS).to_numpy()
-    order = _time_order(calls, keys.of_calls, np.flatnonzero(~spoken))
+    keys = _find_keys(calls, tool_calls)
+    order = _time_order(calls, keys)
     chain = keys.of_calls[order]
-    known_input = validity(calls, "input_tokens")[order]
+    counted = has_value(calls, "input_tokens")[order]
     tokens = np.clip(integers(calls, "input_tokens", null=0)[order], 0, TOKEN_LIMIT)
-    failed = validity(calls, "error_type")[order]
-    repeated = _repeats(calls, order, chain, np.where(known_input, tokens, -1), failed)
+    failed = has_value(calls, "error_type")[order]
+    repeated = _repeats(calls, order, chain, np.where(counted, tokens, -1), failed)
     kept = ~failed & ~repeated
-    curve_rows = kept & known_input
-    counts = np.bincount(chain[curve_rows], minlength=keys.chains)
-    present = np.flatnonzero(counts)
-    successes = np.cumsum(kept)
-    before_chain = np.zeros(keys.chains, dtype=np.int64)
-    per_chain = np.bincount(chain[kept], minlength=keys.chains)
-    before_chain[1:] = np.cumsum(per_chain)[:-1]
-    output = integers(calls, "output_tokens", null=0)
-    hidden = integers(calls, "reasoning_tokens", null=0)
-    rows = order[curve_rows]
-    curve = Curve(
-        rows=rows,
-        segments=from_counts(counts[present]),
-        chain=present,
-        ordinal=(successes - 1)[curve_rows] - before_chain[chain[curve_rows]],
-        input_tokens=tokens[curve_rows],
-        output_tokens=np.clip((output - hidden)[rows], 0, TOKEN_LIMIT),
+    successes = np.bincount(chain[kept], minlength=keys.chains)
+    ordinal = np.cumsum(kept) - 1 - (np.cumsum(successes) - successes)[chain]
+    on_curve = np.flatnonzero(kept & counted)
+    curve = _curve(
+        calls, order[on_curve], chain[on_curve], ordinal[on_curve], tokens[on_curve]
     )
     return Conversations(
-        keys=keys, curve=curve, calls=per_chain, repeat_rows=order[~kept]
+        keys=keys, curve=curve, successes=successes, repeat_rows=order[~kept]
     )
 
 
-def _time_order(calls: pa.Table, chain: Ints, rows: Ints) -> Ints:
+def time_keys(keys: Keys, chain: Ints, start: Ints, longest: int) -> Ints:
+    """Return integers that sort by chain and start; starts outside are clipped."""
+    width = longest + 3
+    since = np.clip(start - keys.starts[chain], -1, longest + 1)
+    return chain * width + since + 1
+
+
+def longest_chain(calls: pa.Table, keys: Keys) -> int:
+    """Return the microseconds from a chain's first start to its last, at most."""
+    start = integers(calls, "timestamp", null=0)
+    longest = int((start - keys.starts[keys.of_calls]).max(initial=0))
+    return min(longest, 2**62 // max(keys.chains, 1) - 3)
+
+
+def _find_keys(calls: pa.Table, tool_calls: pa.Table) -> Keys:
+    calls_codes, tool_codes = row_codes([calls, tool_calls], KEY_COLUMNS)
+    codes = max(int(calls_codes.max(initial=-1)), int(tool_codes.max(initial=-1))) + 1
+    present = np.zeros(codes, dtype=np.bool_)
+    present[calls_codes] = True
+    renumber = np.where(present, np.cumsum(present) - 1, -1)
+    of_calls = renumber[calls_codes]
+    chains = int(present.sum())
+    first_rows = np.zeros(chains, dtype=np.int64)
+    first_rows[of_calls[::-1]] = np.arange(calls.num_rows - 1, -1, -1)
+    starts = np.full(chains, np.iinfo(np.int64).max)
+    np.minimum.at(starts, of_calls, integers(calls, "timestamp", null=0))
+    return Keys(
+        of_calls=of_calls,
+        of_tools=renumber[tool_codes],
+        first_rows=first_rows,
+        starts=starts,
+    )
+
+
+def _curve(
+    calls: pa.Table, rows: Ints, chain: Ints, ordinal: Ints, tokens: Ints
+) -> Curve:
+    counts = np.bincount(chain)
+    present = np.flatnonzero(counts)
+    segments = from_counts(counts[present])
+    lane = find_lanes(segments, tokens)
+    if lane.any():
+        order = np.lexsort((lane, chain))
+        rows, chain, ordinal, tokens = (
+            values[order] for values in (rows, chain, ordinal, tokens)
+        )
+        heads = np.flatnonzero(
+            (np.diff(chain, prepend=-1) != 0) | (np.diff(lane[order], prepend=0) != 0)
+        )
+        present = chain[heads]
+        segments = from_counts(np.diff(heads, append=len(rows)))
+    output = integers(calls, "output_tokens", null=0)[rows]
+    hidden = integers(calls, "reasoning_tokens", null=0)[rows]
+    return Curve(
+        rows=rows,
+        segments=segments,
+        chain=present,
+        ordinal=ordinal,
+        input_tokens=tokens,
+        output_tokens=np.clip(output - hidden, 0, TOKEN_LIMIT),
+    )
+
+
+def _time_order(calls: pa.Table, keys: Keys) -> Ints:
+    side = pc.is_in(calls.column("operation"), pa.array(SIDE_OPERATIONS)).to_numpy()
+    rows = np.flatnonzero(~side)
+    chain = keys.of_calls[rows]
     start = integers(calls, "timestamp", null=0)[rows]
+    sortable = time_keys(keys, chain, start, longest_chain(calls, keys))
+    order = np.argsort(sortable, kind="stable")
+    if np.all(np.diff(sortable[order]) > 0):
+        return rows[order]
     step = integers(calls, "step", null=-1)[rows]
-    order = rows[np.lexsort((step, start, chain[rows]))]
-    same = (
-        (np.diff(chain[order]) == 0)
-        & (np.diff(integers(calls, "timestamp", null=0)[order]) == 0)
-        & (np.diff(integers(calls, "step", null=-1)[order]) == 0)
-    )
-    if not same.any():
-        return order
     (span,) = text_codes(calls.column("span_id"))
-    return rows[np.lexsort((span[rows], step, start, chain[rows]))]
+    return rows[np.lexsort((span[rows], step, start, chain))]
 
 
 def _repeats(
@@ -150,28 +194,22 @@ def _repeats(
     """Tell which successful calls repeat the successful call before them."""
     repeated = np.zeros(len(order), dtype=np.bool_)
     good = np.flatnonzero(~failed)
-    if len(good) < 2:
-        return repeated
     before, after = good[:-1], good[1:]
     alike = (chain[before] == chain[after]) & (tokens[before] == tokens[after])
     alike &= tokens[after] >= 0
     if not alike.any():
         return repeated
     before, after = before[alike], after[alike]
-    step = integers(calls, "step", null=-1)
-    declared = pc.is_in(
-        calls.column("step_source"), pa.array(["own", "frame"])
-    ).to_numpy()
-    step = np.where(declared, step, -1)[order]
-    (message,) = text_codes(calls.column("input_hash"))
-    message = message[order]
+    declared = pc.is_in(calls.column("step_source"), pa.array(DECLARED_STEPS))
+    step = np.where(declared.to_numpy(), integers(calls, "step", null=-1), -1)[order]
+    message = equality_codes(calls.column("input_hash"))[order]
     same_step = (step[before] == step[after]) & (step[after] >= 0)
-    told_apart = (
+    other_step = (
         (step[before] != step[after]) & (step[before] >= 0) & (step[after] >= 0)
     )
     same_message = (message[before] == message[after]) & (message[after] >= 0)
     failure = (after - before > 1) & (
         (tokens[after - 1] == tokens[after]) | (tokens[before + 1] == tokens[after])
     )
-    repeated[after[same_step | same_message | (failure & ~told_apart)]] = True
+    repeated[after[same_step | same_message | (failure & ~other_step)]] = True
     return repeated

@@ -1,4 +1,6 @@
-"""Arrow columns as numpy arrays and back, and sort keys for text."""
+"""Arrow columns as numpy arrays and back, and codes for text."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -6,11 +8,9 @@ import pyarrow.compute as pc
 
 from rollups.growth.segments import Bools, Ints
 
-_LOW_WORDS = 2
-
 
 def integers(table: pa.Table, name: str, *, null: int) -> Ints:
-    """Return an integer, time or boolean column as int64 with *null* for nulls."""
+    """Return an integer or time column as int64 with *null* for nulls."""
     column = table.column(name).combine_chunks()
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz)).view(pa.int64())
@@ -37,7 +37,7 @@ def pico_usd(table: pa.Table, name: str) -> Ints:
     if not len(column):
         return np.zeros(0, dtype=np.int64)
     words = np.frombuffer(column.buffers()[1], dtype=np.int64)
-    low = words[column.offset * 2 : (column.offset + len(column)) * 2 : _LOW_WORDS]
+    low = words[column.offset * 2 : (column.offset + len(column)) * 2 : 2]
     if column.null_count:
         return np.where(validity(table, name), low, 0)
     return low.copy()
@@ -54,26 +54,55 @@ def usd_column(amounts: Ints, known: Bools) -> pa.Array:
     )
 
 
+def word_column(codes: Ints, words: Sequence[str | None]) -> pa.Array:
+    """Return ``words[code]`` for each code as text."""
+    return pa.array(words, pa.string()).take(pa.array(codes))
+
+
 def text_codes(*columns: pa.ChunkedArray) -> list[Ints]:
     """
     Return codes of several text columns over one dictionary, in the order of text.
 
-    Equal text has equal codes; null is -1; smaller text has the smaller code.
+    Equal text has equal codes, smaller text the smaller code; null is -1.
     """
-    chunks = [chunk for column in columns for chunk in column.chunks]
-    encoded = (
-        pa.chunked_array(chunks, type=columns[0].type)
-        .combine_chunks()
-        .dictionary_encode()
-    )
+    encoded = _encoded(columns)
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     rank = np.empty(len(order) + 1, dtype=np.int64)
     rank[order] = np.arange(len(order))
     rank[-1] = -1
-    indices = encoded.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
-    codes = rank[indices]
-    bounds = np.cumsum([len(column) for column in columns])[:-1]
-    return list(np.split(codes, bounds))
+    return _split(rank[_indices(encoded)], columns)
+
+
+def equality_codes(column: pa.ChunkedArray) -> Ints:
+    """Return codes of a text column that are equal for equal text; null is -1."""
+    return _indices(_encoded([column])).astype(np.int64)
+
+
+def row_codes(tables: Sequence[pa.Table], names: Sequence[str]) -> list[Ints]:
+    """
+    Number the tuples of the text columns *names* over several tables.
+
+    Codes are in the tuples' order. Neighbours that are equal are coded once, so
+    that rows which stand together by key cost little.
+    """
+    stacks = [
+        pa.chunked_array(
+            [chunk for table in tables for chunk in table.column(name).chunks],
+            type=pa.string(),
+        ).combine_chunks()
+        for name in names
+    ]
+    size = len(stacks[0])
+    fresh = np.zeros(size, dtype=np.bool_)
+    fresh[:1] = True
+    for stack in stacks:
+        differs = pc.not_equal(stack.slice(1), stack.slice(0, max(size - 1, 0)))
+        fresh[1:] |= differs.fill_null(True).to_numpy(zero_copy_only=False)
+    heads = pa.array(np.flatnonzero(fresh))
+    codes = np.zeros(len(heads), dtype=np.int64)
+    for stack in stacks:
+        codes = fold_codes(codes, text_codes(pa.chunked_array([stack.take(heads)]))[0])
+    return _split(codes[np.cumsum(fresh) - 1], tables)
 
 
 def fold_codes(codes: Ints, minor: Ints) -> Ints:
@@ -83,6 +112,23 @@ def fold_codes(codes: Ints, minor: Ints) -> Ints:
     pairs = codes * width + (minor - lowest)
     _, folded = np.unique(pairs, return_inverse=True)
     return folded.astype(np.int64)
+
+
+def _encoded(columns: Sequence[pa.ChunkedArray]) -> pa.DictionaryArray:
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    stacked = pa.chunked_array(chunks, type=columns[0].type).combine_chunks()
+    return stacked.dictionary_encode()
+
+
+def _indices(encoded: pa.DictionaryArray) -> Ints:
+    indices: Ints = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return indices
+
+
+def _split(
+    codes: Ints, parts: Sequence[pa.ChunkedArray] | Sequence[pa.Table]
+) -> list[Ints]:
+    return list(np.split(codes, np.cumsum([len(part) for part in parts])[:-1]))
 
 
 def _bitmap(known: Bools) -> pa.Buffer:

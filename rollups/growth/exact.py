@@ -20,9 +20,10 @@ def share(amount: Ints, part: Ints, whole: Ints) -> tuple[Ints, Ints]:
         whole: Below 2**31; where it is 0 the share is 0.
     """
     divisor = np.maximum(whole, 1)
-    quotient, rest = np.divmod(amount, divisor)
-    more, remainder = np.divmod(rest * part, divisor)
-    return quotient * part + more, remainder
+    quotient = amount // divisor
+    partial = (amount - quotient * divisor) * part
+    more = partial // divisor
+    return quotient * part + more, partial - more * divisor
 
 
 def apportion(total: Ints, weights: Floats, group: Ints) -> Ints:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rollups.growth.chains import Curve
-from rollups.growth.columns import text_codes
+from rollups.growth.columns import equality_codes
 from rollups.growth.results import Asked
 from rollups.growth.segments import Bools, Ints, run_lengths
 
@@ -89,7 +89,7 @@ def _sign(tool_calls: pa.Table, asked: Asked, curve: Curve) -> _Signatures:
     rows = asked.rows[inside]
     caller = asked.caller[inside]
     name, arguments, result = (
-        text_codes(tool_calls.column(column))[0][rows]
+        equality_codes(tool_calls.column(column))[rows]
         for column in ("tool_name", "arguments_hash", "result_hash")
     )
     mixed = _mix(

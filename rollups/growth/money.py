@@ -43,12 +43,13 @@ def price_resent(calls: pa.Table, curve: Curve, resent: Resent) -> Amounts:
     from_write = np.clip(from_write, 0, resent.resent - from_read)
     from_plain = resent.resent - from_read - from_write
     total = np.zeros(curve.segments.size, dtype=np.int64)
-    known = np.ones(curve.segments.size, dtype=np.bool_)
+    known = (resent.resent == 0) | ~_lump_sum(calls, curve.rows)
     uncached = _Class(plain, *_cost(calls, curve.rows, "input_cost_usd"))
     for part, of in ((from_read, read), (from_write, written), (from_plain, uncached)):
-        total += share(of.cost, part, np.maximum(of.tokens, part))[0]
-        known &= (part == 0) | of.known
-    known &= ~_lump_sum(calls, curve.rows) | (resent.resent == 0)
+        rows = np.flatnonzero(part)
+        tokens = np.maximum(of.tokens[rows], part[rows])
+        total[rows] += share(of.cost[rows], part[rows], tokens)[0]
+        known[rows] &= of.known[rows]
     return Amounts(pico_usd=np.where(known, total, 0), known=known)
 
 

@@ -6,16 +6,21 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from rollups.growth.chains import TOKEN_LIMIT, Curve, Keys
+from rollups.growth.chains import (
+    TOKEN_LIMIT,
+    Curve,
+    Keys,
+    longest_chain,
+    time_keys,
+)
 from rollups.growth.columns import integers, text_codes, validity
-from rollups.growth.segments import Bools, Floats, Ints, group_sums, prefix_sums
-from rollups.growth.shape import Steps
+from rollups.growth.segments import Bools, Floats, Ints, group_sums
 
 DEFAULT_TOKENS_PER_BYTE: Final = 0.25
 LEAST_TOKENS_PER_BYTE: Final = 1 / 16
 MOST_TOKENS_PER_BYTE: Final = 1.0
 
-SOURCES: Final = ("reported", "size", "difference")
+SOURCES: Final = ("reported", "size", "difference", None)
 REPORTED, SIZE, DIFFERENCE, UNKNOWN = range(4)
 
 
@@ -43,11 +48,28 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Tokens of each asked result, where they come from, and sums per prompt."""
+    """
+    Tokens of each asked result and what is known to enter each prompt.
+
+    Attributes:
+        tokens: Size of each result; 0 where unknown.
+
+        source: Index into `SOURCES` per result.
+
+        answer: Tokens of the answer before that enter a prompt.
+
+        entering: Tokens of tool results that enter it.
+    """
 
     tokens: Ints
     source: Ints
+    answer: Ints
     entering: Ints
+
+    @property
+    def known(self) -> Ints:
+        """Tokens known to be new in each prompt."""
+        return self.answer + self.entering
 
 
 def match_results(
@@ -59,33 +81,21 @@ def match_results(
     It is the last counted call of the chain that started no later than the tool,
     unless another one of the same step did: parallel steps overlap in time.
     """
-    start = integers(tool_calls, "timestamp", null=0)
-    call_start = integers(calls, "timestamp", null=0)[curve.rows]
-    chain = curve.chain[curve.segments.owner]
-    caller = _last_before(chain, call_start, keys.of_tools, start)
-    caller = _same_step(calls, tool_calls, curve, keys.of_tools, caller)
-    following = np.minimum(caller + 1, max(curve.segments.size - 1, 0))
-    follows = caller >= 0
-    if curve.segments.size:
-        follows &= (caller + 1 < curve.segments.size) & (
-            curve.segments.place[following] > 0
-        )
-    enters = np.where(follows, following, -1)
-    (span,) = text_codes(tool_calls.column("span_id"))
-    rows = np.lexsort((span, start, keys.of_tools, caller))
+    rows, caller = _last_caller(calls, tool_calls, keys, curve)
+    caller = _same_step(calls, tool_calls, curve, keys.of_tools[rows], rows, caller)
+    if np.any(np.diff(caller) < 0):
+        order = np.argsort(caller, kind="stable")
+        rows, caller = rows[order], caller[order]
+    following = np.append(curve.segments.place, 0) > 0
+    enters = np.where((caller >= 0) & following[caller + 1], caller + 1, -1)
     counted = np.zeros(keys.chains + 1, dtype=np.bool_)
     counted[curve.chain] = True
     return Asked(
-        rows=rows,
-        caller=caller[rows],
-        enters=enters[rows],
-        charged=counted[keys.of_tools[rows]],
+        rows=rows, caller=caller, enters=enters, charged=counted[keys.of_tools[rows]]
     )
 
 
-def size_results(
-    tool_calls: pa.Table, asked: Asked, curve: Curve, steps: Steps
-) -> Sizes:
+def size_results(tool_calls: pa.Table, asked: Asked, curve: Curve) -> Sizes:
     """
     Give each result a size in tokens: as reported, from its bytes, or from growth.
 
@@ -94,29 +104,30 @@ def size_results(
     """
     reported = validity(tool_calls, "result_tokens")[asked.rows]
     measured = validity(tool_calls, "result_bytes")[asked.rows] & ~reported
-    tokens = np.clip(integers(tool_calls, "result_tokens", null=0), 0, TOKEN_LIMIT)
-    tokens = tokens[asked.rows]
-    size = np.clip(integers(tool_calls, "result_bytes", null=0), 0, TOKEN_LIMIT)
-    size = size[asked.rows]
+    tokens = _counts(tool_calls, "result_tokens", asked.rows)
+    answer = curve.segments.previous(curve.output_tokens)
+    answer[curve.segments.starts] = 0
+    grown = curve.input_tokens - curve.segments.previous(curve.input_tokens) - answer
     source = np.where(reported, REPORTED, np.where(measured, SIZE, UNKNOWN))
     if measured.any():
-        ratio = _tokens_per_byte(asked, curve, steps, size, tokens, reported, measured)
-        converted = np.rint(size * ratio).astype(np.int64)
-        tokens = np.where(measured, np.minimum(converted, TOKEN_LIMIT), tokens)
+        size = _counts(tool_calls, "result_bytes", asked.rows)
+        ratio = _tokens_per_byte(asked, curve, grown, size, tokens, reported, measured)
+        converted = np.minimum(np.rint(size * ratio), TOKEN_LIMIT).astype(np.int64)
+        tokens = np.where(measured, converted, tokens)
     entering = _by_prompt(asked, curve, tokens)
     guess = (source == UNKNOWN) & (asked.enters >= 0)
     if guess.any():
-        grown = np.maximum(steps.change - _answers(curve) - entering, 0)
-        tokens[guess] = _equal_parts(asked.enters[guess], grown)
+        tokens[guess] = _equal_parts(
+            asked.enters[guess], np.maximum(grown - entering, 0)
+        )
         source[guess] = DIFFERENCE
         entering = _by_prompt(asked, curve, tokens)
-    return Sizes(tokens=tokens, source=source, entering=entering)
+    return Sizes(tokens=tokens, source=source, answer=answer, entering=entering)
 
 
-def _answers(curve: Curve) -> Ints:
-    answers = curve.segments.previous(curve.output_tokens)
-    answers[curve.segments.starts] = 0
-    return answers
+def _counts(tool_calls: pa.Table, name: str, rows: Ints) -> Ints:
+    counts: Ints = np.clip(integers(tool_calls, name, null=0), 0, TOKEN_LIMIT)[rows]
+    return counts
 
 
 def _by_prompt(asked: Asked, curve: Curve, tokens: Ints) -> Ints:
@@ -135,7 +146,7 @@ def _equal_parts(prompt: Ints, grown: Ints) -> Ints:
 def _tokens_per_byte(
     asked: Asked,
     curve: Curve,
-    steps: Steps,
+    grown: Ints,
     size: Ints,
     tokens: Ints,
     reported: Bools,
@@ -144,64 +155,78 @@ def _tokens_per_byte(
     """Return each row's ratio: of reported results, else of growth, else default."""
     chains = len(curve.segments.counts)
     inside = asked.caller >= 0
-    chain = np.where(inside, curve.segments.owner[np.maximum(asked.caller, 0)], 0)
     both = inside & reported & (size > 0)
-    told = group_sums(tokens[both], chain[both], chains)
-    told_bytes = group_sums(size[both], chain[both], chains)
+    owner = np.append(curve.segments.owner, chains)[asked.caller]
+    told = group_sums(tokens[both], owner[both], chains)
+    told_bytes = group_sums(size[both], owner[both], chains)
     entering = _by_prompt(asked, curve, np.where(measured, size, 0))
     others = _by_prompt(asked, curve, (~measured).astype(np.int64))
-    grown = steps.change - _answers(curve)
     clean = (entering > 0) & (others == 0) & (grown > 0)
     seen = curve.segments.sums(np.where(clean, grown, 0))
     seen_bytes = curve.segments.sums(np.where(clean, entering, 0))
-    use_told = told_bytes > 0
-    top = np.where(use_told, told, seen).astype(np.float64)
-    bottom = np.where(use_told, told_bytes, seen_bytes).astype(np.float64)
-    ratio = np.full(chains, DEFAULT_TOKENS_PER_BYTE)
-    np.divide(top, bottom, out=ratio, where=bottom > 0)
-    ratio = np.clip(ratio, LEAST_TOKENS_PER_BYTE, MOST_TOKENS_PER_BYTE)
-    if not chains:
-        return np.full(len(chain), DEFAULT_TOKENS_PER_BYTE)
-    return np.where(inside, ratio[chain], DEFAULT_TOKENS_PER_BYTE)
+    top = np.where(told_bytes > 0, told, seen)
+    bottom = np.where(told_bytes > 0, told_bytes, seen_bytes)
+    ratio = np.full(chains + 1, DEFAULT_TOKENS_PER_BYTE)
+    np.divide(top, bottom, out=ratio[:-1], where=bottom > 0)
+    return np.clip(ratio, LEAST_TOKENS_PER_BYTE, MOST_TOKENS_PER_BYTE)[owner]
 
 
-def _last_before(chain: Ints, start: Ints, of_tools: Ints, tool_start: Ints) -> Ints:
-    """Return the last row with the tool's chain that started no later, else -1."""
-    if not len(chain) or not len(of_tools):
-        return np.full(len(of_tools), -1, dtype=np.int64)
-    everyone = np.concatenate([chain, of_tools])
-    times = np.concatenate([start, tool_start])
-    is_tool = np.zeros(len(everyone), dtype=np.int8)
-    is_tool[len(chain) :] = 1
-    order = np.lexsort((is_tool, times, everyone))
-    seen = prefix_sums((order < len(chain)).astype(np.int64))[1:] - 1
-    last = np.empty(len(everyone), dtype=np.int64)
-    last[order] = seen
-    last = last[len(chain) :]
-    found = (last >= 0) & (chain[np.maximum(last, 0)] == of_tools)
-    return np.where(found, last, -1)
+def _last_caller(
+    calls: pa.Table, tool_calls: pa.Table, keys: Keys, curve: Curve
+) -> tuple[Ints, Ints]:
+    """Return tool rows by chain and start, and the last call before each, else -1."""
+    longest = longest_chain(calls, keys)
+    start = integers(tool_calls, "timestamp", null=0)
+    tool_keys = np.full(len(start), -1, dtype=np.int64)
+    chained = np.flatnonzero(keys.of_tools >= 0)
+    tool_keys[chained] = time_keys(
+        keys, keys.of_tools[chained], start[chained], longest
+    )
+    rows = _sorted_rows(tool_calls, tool_keys, start)
+    chain = curve.chain[curve.segments.owner]
+    call_start = integers(calls, "timestamp", null=0)[curve.rows]
+    call_keys = time_keys(keys, chain, call_start, longest)
+    places = np.argsort(call_keys, kind="stable")
+    merged = np.argsort(
+        np.concatenate([call_keys[places], tool_keys[rows]]), kind="stable"
+    )
+    is_call = merged < len(places)
+    latest = np.append(places, -1)[(np.cumsum(is_call) - 1)[~is_call]]
+    same = np.append(chain, -2)[latest] == keys.of_tools[rows]
+    return rows, np.where(same, latest, -1)
+
+
+def _sorted_rows(tool_calls: pa.Table, sortable: Ints, start: Ints) -> Ints:
+    rows: Ints = np.argsort(sortable, kind="stable")
+    if np.all(np.diff(sortable[rows]) > 0):
+        return rows
+    (span,) = text_codes(tool_calls.column("span_id"))
+    return np.lexsort((span, start, sortable))
 
 
 def _same_step(
-    calls: pa.Table, tool_calls: pa.Table, curve: Curve, of_tools: Ints, caller: Ints
+    calls: pa.Table,
+    tool_calls: pa.Table,
+    curve: Curve,
+    chain: Ints,
+    rows: Ints,
+    caller: Ints,
 ) -> Ints:
-    """Move rows whose step is another call's to that call, the last one of it."""
-    tool_step = integers(tool_calls, "step", null=-1)
+    """Move tools whose step is another call's to that call, the last one of it."""
+    wanted = integers(tool_calls, "step", null=-1)[rows]
     step = integers(calls, "step", null=-1)[curve.rows]
-    if not len(step):
-        return caller
-    met = np.where(caller >= 0, step[np.maximum(caller, 0)], -1)
-    strays = np.flatnonzero((tool_step >= 0) & (of_tools >= 0) & (met != tool_step))
-    if not len(strays):
-        return caller
-    chain = curve.chain[curve.segments.owner]
-    width = max(int(step.max()), int(tool_step.max())) + 2
+    met = np.append(step, -1)[caller]
+    strays = np.flatnonzero((wanted >= 0) & (chain >= 0) & (met != wanted))
     stepped = np.flatnonzero(step >= 0)
-    have = chain[stepped] * width + step[stepped]
+    if not len(strays) or not len(stepped):
+        return caller
+    width = max(int(step.max()), int(wanted.max())) + 1
+    have = curve.chain[curve.segments.owner[stepped]] * width + step[stepped]
     order = np.argsort(have, kind="stable")
-    want = of_tools[strays] * width + tool_step[strays]
-    at = np.searchsorted(have[order], want, side="right") - 1
-    hit = (at >= 0) & (have[order][np.maximum(at, 0)] == want)
-    caller = caller.copy()
-    caller[strays[hit]] = stepped[order[at[hit]]]
-    return caller
+    have = have[order]
+    want = chain[strays] * width + wanted[strays]
+    at = np.searchsorted(have, want, side="right") - 1
+    hit = (at >= 0) & (have[np.maximum(at, 0)] == want)
+    moved = caller.copy()
+    moved[strays[hit]] = stepped[order[at[hit]]]
+    return moved

@@ -35,10 +35,10 @@ class Segments:
         """Row of the last element of each segment."""
         return self.starts + self.counts - 1
 
-    def sums(self, values: Ints) -> Ints:
-        """Return the exact sum of *values* per segment."""
+    def sums(self, values: Ints, skipped: Ints | int = 0) -> Ints:
+        """Return the exact sum of *values* per segment without the first *skipped*."""
         prefix = prefix_sums(values)
-        return prefix[self.starts + self.counts] - prefix[self.starts]
+        return prefix[self.starts + self.counts] - prefix[self.starts + skipped]
 
     def running(self, values: Ints) -> Ints:
         """Return cumulative sums of *values* that begin anew in each segment."""

@@ -11,6 +11,7 @@ from rollups.growth.columns import fold_codes, text_codes
 from rollups.growth.money import Amounts
 from rollups.growth.segments import Bools, Floats, Ints
 
+SEVERITIES: Final = ("none", "info", "warning", "critical")
 PICO_USD: Final = 10**12
 
 LONG_FACTOR: Final = 1.5
@@ -45,8 +46,8 @@ class Flags:
     resent_usd: Amounts
 
 
-def grade(flags: Flags, limits: Limits) -> list[str]:
-    """Return the severity of each chain, the gravest that holds."""
+def grade(flags: Flags, limits: Limits) -> Ints:
+    """Return the severity of each chain as index into `SEVERITIES`."""
     critical = flags.resent_usd.known & (
         flags.resent_usd.pico_usd >= limits.critical_resent_pico_usd
     )
@@ -56,10 +57,7 @@ def grade(flags: Flags, limits: Limits) -> list[str]:
         flags.resent_tokens >= limits.warning_resent_tokens
     )
     info = flags.quadratic | flags.jumped
-    words = np.select(
-        [critical, warning, info], ["critical", "warning", "info"], default="none"
-    )
-    return [str(word) for word in words]
+    return np.select([critical, warning, info], [3, 2, 1], default=0)
 
 
 def too_long(
@@ -82,5 +80,5 @@ def too_long(
     usual = np.full(int(codes.max()) + 1, np.nan)
     usual[codes[chains:]] = baselines.column("p95_calls").cast(pa.float64()).to_numpy()
     p95 = usual[codes[:chains]]
-    long = conversations.calls > np.maximum(LONG_FACTOR * p95, p95 + LONG_CALLS)
+    long = conversations.successes > np.maximum(LONG_FACTOR * p95, p95 + LONG_CALLS)
     return pa.array(long, mask=np.isnan(p95))

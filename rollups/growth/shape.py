@@ -8,12 +8,19 @@ import numpy as np
 from rollups.growth.segments import Bools, Floats, Ints, Segments
 
 JUMP_TOKENS: Final = 3000
-JUMP_TO_NOISE: Final = 6
+JUMP_TO_PAST: Final = 6
+JUMP_TO_AROUND: Final = 8
 NOISE_WINDOW: Final = 31
-"""A jump adds this many tokens, half the context, and 6 times the usual change."""
+"""
+A jump adds 3,000 tokens and half the context, six times the usual change before it,
+and, as far as later calls are known, eight times the usual change around it.
+"""
+
+UNEXPLAINED_JUMP: Final = 2
+"""A jump that known answers and results do not half explain must be this tall."""
 
 MIN_CALLS: Final = 6
-MIN_EXPONENT: Final = 1.4
+MIN_EXPONENT: Final = 1.35
 MIN_EFFICIENCY: Final = 0.20
 MIN_R2: Final = 0.30
 MIN_RELATIVE_GAIN: Final = 0.30
@@ -21,10 +28,32 @@ MIN_GAIN_TOKENS: Final = 500
 SUPERLINEAR_EXPONENT: Final = 2.6
 """Above the middle between 2, a line, and 3, a context that grows as the square."""
 
+LEVEL_CALLS: Final = 10
+LEVEL_SLOPE: Final = 0.5
+LEVEL_R2: Final = 0.85
+"""
+A ramp that stops by the middle: its later half climbs less than half as steeply as
+the whole, and a line fits it worse than this (0.80 if it stops in the middle).
+"""
+
+SHED_EFFICIENCY: Final = 0.9
+SHED_GAIN: Final = 0.4
+"""A context that also falls, and keeps under two fifths of what was appended."""
+
 FALL_TOKENS: Final = 1000
 FALL_SHARE: Final = 0.3
 BOUNDED_PEAK: Final = 1.5
 BOUNDED_SHARE: Final = 0.30
+
+SHAPES: Final = (
+    "insufficient",
+    "superlinear",
+    "accreting",
+    "sawtooth",
+    "jump",
+    "bounded",
+    "flat",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +68,52 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One verdict per segment; the numbers are nan where a chain has one call."""
+    """
+    One verdict per segment.
+
+    Attributes:
+        quadratic: The context grows so that input tokens grow as the square.
+
+        exponent: Of cumulative input tokens; 1 is flat, 2 is a line. Nan, as the
+            other numbers, where a chain has one call.
+
+        r2: Fit of a line to the organic context.
+
+        slope: Tokens per step.
+
+        shape: Index into `SHAPES`.
+    """
 
     quadratic: Bools
     exponent: Floats
     r2: Floats
     slope: Floats
-    sawtooth: Bools
-    jumped: Bools
-    peaked: Bools
+    shape: Ints
 
 
-def find_steps(segments: Segments, tokens: Ints) -> Steps:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    slope: Floats
+    r2: Floats
+
+
+def find_steps(segments: Segments, tokens: Ints, known: Ints) -> Steps:
     """
     Tell organic change from jumps.
 
     A jump that the next call takes back by half or more is a one-call jump; that
     call's organic change is what the two leave over.
+
+    Args:
+        segments: The chains.
+
+        tokens: Size of each prompt.
+
+        known: Tokens of answers and results that are known to be new in it.
     """
     before = segments.previous(tokens)
     change = tokens - before
-    jump = (change >= JUMP_TOKENS) & (2 * change >= before)
-    candidates = np.flatnonzero(jump)
-    noise = _twice_median_change(segments, change, candidates)
-    jump[candidates] = 2 * change[candidates] >= JUMP_TO_NOISE * noise
+    jump = _jumps(segments, before, change, known)
     after = np.zeros(segments.size, dtype=np.bool_)
     after[1:] = jump[:-1]
     after[segments.starts] = False
@@ -72,62 +123,92 @@ def find_steps(segments: Segments, tokens: Ints) -> Steps:
     return Steps(change=change, jump=jump, undone=undone, organic=organic)
 
 
-def judge_growth(segments: Segments, tokens: Ints, steps: Steps) -> Growth:
+def judge_growth(
+    segments: Segments, tokens: Ints, known: Ints, resent: Ints, steps: Steps
+) -> Growth:
     """Return the growth verdict of each chain, from sums over its calls."""
-    calls = segments.counts.astype(np.float64)
     level = segments.running(steps.organic)
     exponent = _exponent(segments, level)
-    slope, r2 = _line(segments, level)
+    whole = _fit(segments, level, np.zeros_like(segments.counts))
+    late = _fit(segments, level, segments.counts // 2)
     travelled = segments.sums(np.abs(steps.organic))
     efficiency = _ratio(level[segments.lasts], travelled)
-    gain = slope * (calls - 1)
-    relative = gain * calls / np.maximum(segments.sums(tokens), 1)
+    gain = whole.slope * (segments.counts - 1)
+    first = tokens[segments.starts]
+    context = first + segments.sums(level) / segments.counts
+    appended = segments.sums(np.where(steps.jump, 0, known))
+    levelled = (
+        (segments.counts >= LEVEL_CALLS)
+        & (late.slope < LEVEL_SLOPE * whole.slope)
+        & (whole.r2 < LEVEL_R2)
+    )
+    shed = (efficiency < SHED_EFFICIENCY) & (gain < SHED_GAIN * appended)
     quadratic = (
         (segments.counts >= MIN_CALLS)
         & (exponent >= MIN_EXPONENT)
         & (efficiency >= MIN_EFFICIENCY)
-        & (r2 >= MIN_R2)
-        & (relative >= MIN_RELATIVE_GAIN)
+        & (whole.r2 >= MIN_R2)
+        & (gain >= MIN_RELATIVE_GAIN * context)
         & (gain >= MIN_GAIN_TOKENS)
+        & ~(levelled | shed)
     )
-    falls = segments.sums(_material_falls(segments, tokens, steps).astype(np.int64))
-    first = tokens[segments.starts]
-    stayed = _stayed(segments, steps)
+    peaked = segments.highest(tokens) >= BOUNDED_PEAK * first
+    bounded = peaked & (segments.sums(resent) > BOUNDED_SHARE * segments.sums(tokens))
+    shape = np.select(
+        [
+            segments.counts < MIN_CALLS,
+            quadratic & (exponent >= SUPERLINEAR_EXPONENT),
+            quadratic,
+            _saws(segments, tokens, steps),
+            _has_stayed(segments, steps),
+            bounded,
+        ],
+        range(6),
+        default=6,
+    )
     return Growth(
         quadratic=quadratic,
         exponent=exponent,
-        r2=r2,
-        slope=slope,
-        sawtooth=(falls >= 2) & (5 * falls <= segments.counts),
-        jumped=segments.sums(stayed.astype(np.int64)) > 0,
-        peaked=segments.highest(tokens) >= BOUNDED_PEAK * first,
+        r2=whole.r2,
+        slope=whole.slope,
+        shape=shape,
     )
 
 
-def shape_names(segments: Segments, growth: Growth, resent_share: Floats) -> list[str]:
-    """Return the word for each chain's shape, the first that fits."""
-    grown = np.where(
-        growth.exponent >= SUPERLINEAR_EXPONENT, "superlinear", "accreting"
+def _jumps(segments: Segments, before: Ints, change: Ints, known: Ints) -> Bools:
+    tall = (change >= JUMP_TOKENS) & (2 * change >= before)
+    tall &= (2 * known >= change) | (change >= UNEXPLAINED_JUMP * before)
+    rows = np.flatnonzero(tall)
+    place = segments.place[rows]
+    later = segments.counts[segments.owner[rows]] - 1 - place
+    past = np.minimum(place - 1, NOISE_WINDOW)
+    to_past = _twice_median_change(change, rows, past, np.zeros_like(past))
+    around = np.minimum(later, NOISE_WINDOW)
+    to_around = _twice_median_change(change, rows, past, around)
+    height = 2 * change[rows]
+    tall[rows] = (height >= JUMP_TO_PAST * to_past) & (
+        height >= JUMP_TO_AROUND * to_around
     )
-    names = np.select(
-        [
-            segments.counts < MIN_CALLS,
-            growth.quadratic,
-            growth.sawtooth,
-            growth.jumped,
-            growth.peaked & (resent_share > BOUNDED_SHARE),
-        ],
-        ["insufficient", grown, "sawtooth", "jump", "bounded"],
-        default="flat",
-    )
-    return [str(name) for name in names]
+    return tall
 
 
-def _twice_median_change(segments: Segments, change: Ints, rows: Ints) -> Ints:
-    """Return twice the median absolute change in the window before each row."""
+def _twice_median_change(change: Ints, rows: Ints, past: Ints, later: Ints) -> Ints:
+    """
+    Return twice the median absolute change around each row, without the row.
+
+    Args:
+        change: Change at every row.
+
+        rows: The rows in question.
+
+        past: Number of rows before each that count; 0 and less is none.
+
+        later: Number of rows after each that count.
+    """
     lags = np.arange(1, NOISE_WINDOW + 1, dtype=np.int64)
-    inside = lags < segments.place[rows][:, None]
-    window = np.abs(change[np.where(inside, rows[:, None] - lags, 0)])
+    inside = np.concatenate([lags <= past[:, None], lags <= later[:, None]], axis=1)
+    places = np.concatenate([rows[:, None] - lags, rows[:, None] + lags], axis=1)
+    window = np.abs(change[np.where(inside, places, 0)])
     window = np.sort(np.where(inside, window, np.iinfo(np.int64).max), axis=1)
     count = inside.sum(axis=1)
     each = np.arange(len(rows))
@@ -146,34 +227,36 @@ def _exponent(segments: Segments, level: Ints) -> Floats:
     return np.where(segments.counts > 1, exponent, np.nan)
 
 
-def _line(segments: Segments, level: Ints) -> tuple[Floats, Floats]:
-    """Return slope and R^2 of the least-squares line over call numbers."""
-    n = segments.counts.astype(np.float64)
-    sum_k = n * (n - 1) / 2
-    spread_k = n * ((n - 1) * n * (2 * n - 1) / 6) - sum_k * sum_k
-    total = segments.sums(level).astype(np.float64)
-    moment = segments.sums(level * segments.place).astype(np.float64)
-    square = segments.sums(level * level).astype(np.float64)
-    joint = n * moment - sum_k * total
+def _fit(segments: Segments, level: Ints, skipped: Ints) -> _Line:
+    """Fit a least-squares line over call numbers without the first *skipped*."""
+    n = (segments.counts - skipped).astype(np.float64)
+    spread_k = n * n * (n * n - 1) / 12
+    total = segments.sums(level, skipped).astype(np.float64)
+    moment = segments.sums(level * segments.place, skipped).astype(np.float64)
+    moment -= skipped * total
+    square = segments.sums(level * level, skipped).astype(np.float64)
+    joint = n * moment - n * (n - 1) / 2 * total
     spread = n * square - total * total
     slope = np.full(len(n), np.nan)
-    np.divide(joint, spread_k, out=slope, where=segments.counts > 1)
-    r2 = np.where(segments.counts > 1, 0.0, np.nan)
+    np.divide(joint, spread_k, out=slope, where=n > 1)
+    r2 = np.where(n > 1, 0.0, np.nan)
     np.divide(joint * joint, spread_k * spread, out=r2, where=spread_k * spread > 0)
-    return slope, np.minimum(r2, 1.0)
+    return _Line(slope=slope, r2=np.minimum(r2, 1.0))
 
 
-def _material_falls(segments: Segments, tokens: Ints, steps: Steps) -> Bools:
+def _saws(segments: Segments, tokens: Ints, steps: Steps) -> Bools:
     fall = -steps.change
-    before = segments.previous(tokens)
-    falls: Bools = (fall >= FALL_TOKENS) & (fall >= FALL_SHARE * before)
-    return falls & ~steps.undone
+    material = (fall >= FALL_TOKENS) & (fall >= FALL_SHARE * segments.previous(tokens))
+    falls = segments.sums((material & ~steps.undone).astype(np.int64))
+    saws: Bools = (falls >= 2) & (5 * falls <= segments.counts)
+    return saws
 
 
-def _stayed(segments: Segments, steps: Steps) -> Bools:
-    taken_back = np.zeros(segments.size, dtype=np.bool_)
-    taken_back[:-1] = steps.undone[1:]
-    return steps.jump & ~taken_back
+def _has_stayed(segments: Segments, steps: Steps) -> Bools:
+    stayed = steps.jump.copy()
+    stayed[:-1] &= ~steps.undone[1:]
+    found: Bools = segments.sums(stayed.astype(np.int64)) > 0
+    return found
 
 
 def _ratio(part: Ints, whole: Ints) -> Floats:
