@@ -406,9 +406,7 @@ def test_a_file_of_the_user_takes_the_place_of_the_built_in_rule(tmp_path):
         "unpriced_model",
         "budget",
     ]
-    assert found[-1] == Rule(
-        "budget", "budget.threshold_crossed", path=tmp_path / "budget.sql"
-    )
+    assert found[-1] == Rule("budget", path=tmp_path / "budget.sql")
 
 
 def test_a_rule_cannot_change_the_ledger(tmp_path):
