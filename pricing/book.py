@@ -23,15 +23,24 @@ from pricing.names import (
     MAX_NAME_LENGTH,
     OWN_HARDWARE,
     guess_seller,
+    region_of,
     seller_of,
     spellings,
 )
+from pricing.overlay import Layer, Subject, lay_over
+from pricing.overlay_file import load_overlay, parse_overlay
 from pricing.plans import Entry, Plan
 from pricing.rate_cards import unpriced_card
 
 BOOK_FORMAT: Final = 1
 
-_BUNDLED_FILES: Final = ("genai_prices.json", "litellm.json")
+_BUNDLED_FILES: Final = (
+    "genai_prices.json",
+    "litellm.json",
+    "corrections.toml",
+    "regions.toml",
+    "batch.toml",
+)
 """Files of ``pricing/data`` in order of precedence."""
 
 _MAX_PLANS: Final = 100_000
@@ -56,6 +65,14 @@ _OVERLAID_ONLY: Final = frozenset({"tenant", "feature"})
 """Fields on which only an overlay's price depends."""
 
 
+class Listing(NamedTuple):
+    """Who is taken to have sold a call, and the list's row of it if there is one."""
+
+    seller: str | None
+    found: Found | None = None
+    match: str = ""
+
+
 @dataclass(frozen=True)
 class PriceBook:
     """
@@ -78,6 +95,15 @@ class PriceBook:
         )
 
     @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Overlays, the lowest first."""
+        return tuple(
+            parse_overlay(text, path=name)
+            for name, text in self.texts.items()
+            if name.endswith(".toml")
+        )
+
+    @cached_property
     def version(self) -> str:
         """Twelve hex digits of the SHA-256 of the artefact."""
         return hashlib.sha256(self.artefact()).hexdigest()[:12]
@@ -85,7 +111,11 @@ class PriceBook:
     @cached_property
     def key_fields(self) -> tuple[str, ...]:
         """Fields of `CallKey` on which a price in this book depends."""
-        return tuple(name for name in CallKey._fields if name not in _OVERLAID_ONLY)
+        used = {
+            name for layer in self.layers for rule in layer for name in rule.selectors
+        }
+        unused = _OVERLAID_ONLY - used
+        return tuple(name for name in CallKey._fields if name not in unused)
 
     @cached_property
     def newest_micros(self) -> int:
@@ -98,6 +128,18 @@ class PriceBook:
         document = {"book": BOOK_FORMAT, "texts": dict(self.texts)}
         return json.dumps(document, ensure_ascii=False, indent=0).encode()
 
+    def with_overlay(self, path: Path) -> "PriceBook":
+        """
+        Return this book with the rules of an overlay file on top.
+
+        Raises:
+            PriceBookError: The file or a rule in it cannot be used.
+        """
+        load_overlay(path)
+        return PriceBook(
+            {**self.texts, f"{len(self.texts)}-{path.name}": path.read_text("utf-8")}
+        )
+
     def plan(self, key: CallKey) -> Plan:
         """Return what such calls cost over time; remembered, never fails."""
         if key not in self._plans:
@@ -107,20 +149,14 @@ class PriceBook:
         return self._plans[key]
 
     def _make_plan(self, key: CallKey) -> Plan:
-        if key.deployment == "provisioned":
-            return (Entry(unpriced_card("provisioned")),)
         listing = self._listing(key)
-        if isinstance(listing, str):
-            return (Entry(unpriced_card(listing)),)
-        found, match = listing
-        if not found.prices.is_listed:
-            return (Entry(unpriced_card("no_list_price")),)
-        return found.prices.plan(
-            asked_context(key), match, is_own_list=not found.is_fallback
-        )
+        plan = _listed_plan(listing, key)
+        subject = _subject(key, listing)
+        for layer in self.layers:
+            plan = lay_over(layer, subject, plan)
+        return plan
 
-    def _listing(self, key: CallKey) -> tuple[Found, str] | str:
-        """Return the price row of a call and how it was found, or why none was."""
+    def _listing(self, key: CallKey) -> Listing:
         names = _model_names(key)
         seller = seller_of(key.provider)
         for name in names:
@@ -129,19 +165,60 @@ class PriceBook:
         for name in names:
             maker = guess_seller(key.provider, name)
             if maker and maker != seller and (listing := self._find(maker, name)):
-                return listing[0], "fallback"
-        is_own = (key.provider or "").strip().lower() in OWN_HARDWARE
-        return "self_hosted" if is_own else "unknown_model"
+                return listing._replace(match="fallback")
+        return Listing(seller)
 
-    def _find(self, seller: str, name: str) -> tuple[Found, str] | None:
+    def _find(self, seller: str, name: str) -> Listing | None:
         for catalog in self.catalogs:
             listed_as = seller
             if seller not in catalog.models:
                 listed_as = CATALOG_SELLER.get(seller, seller)
             for spelling in spellings(seller, name):
                 if found := catalog.find(listed_as, spelling):
-                    return found, _match_word(found, spelling, name)
+                    return Listing(seller, found, _match_word(found, spelling, name))
         return None
+
+
+def _listed_plan(listing: Listing, key: CallKey) -> Plan:
+    """Return what the lists say, before any overlay."""
+    if key.deployment == "provisioned":
+        reason = "provisioned"
+    elif listing.found is None:
+        is_own = (key.provider or "").strip().lower() in OWN_HARDWARE
+        reason = "self_hosted" if is_own else "unknown_model"
+    elif not listing.found.prices.is_listed:
+        reason = "no_list_price"
+    else:
+        return listing.found.prices.plan(
+            asked_context(key),
+            listing.match,
+            is_own_list=not listing.found.is_fallback,
+        )
+    return (Entry(unpriced_card(reason)),)
+
+
+def _subject(key: CallKey, listing: Listing) -> Subject:
+    """Return the names by which overlays may select such calls."""
+    names = _model_names(key)
+    models = list(names)
+    if listing.seller:
+        models += [other for name in names for other in spellings(listing.seller, name)]
+    if listing.found:
+        models.append(listing.found.prices.model.lower())
+    region = key.region or next(filter(None, map(region_of, names)), None)
+    told = {
+        "provider": (listing.seller, key.provider),
+        "model": models,
+        "region": (region,),
+        "deployment": (key.deployment,),
+        "tenant": (key.tenant,),
+        "feature": (key.feature,),
+        **{name: (value,) for name, value in asked_context(key).items()},
+    }
+    return {
+        selector: tuple(dict.fromkeys(name.strip().lower() for name in names if name))
+        for selector, names in told.items()
+    }
 
 
 def asked_context(key: CallKey) -> Context:

@@ -11,7 +11,7 @@ is pico-USD or ``[base, [above, rate], ...]`` by total input tokens.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Final, NamedTuple
@@ -73,7 +73,8 @@ class ModelPrices:
         entries: list[Entry] = []
         variants = self.variants if is_own_list else ()
         for start, end, fitting in _phases(variants, context):
-            gap = _gap(context, fitting)
+            known = {part for variant in fitting for part in variant.when.items()}
+            gap = tier_gap(context, known)
             for condition, units in self._by_precedence():
                 card = build_card(
                     _changed(units, fitting),
@@ -116,21 +117,32 @@ def _changed(units: UnitRates, variants: Sequence[Variant]) -> UnitRates:
     return changed
 
 
+TIER_UNKNOWN: Final = "tier_unknown"
+"""Reason of a price that is the standard one, where another was asked for."""
+
 _BOUNDS: Final = {
-    ("service_tier", "priority"): "tier_unknown lower_bound",
-    ("service_tier", "fast"): "tier_unknown lower_bound",
-    ("service_tier", "flex"): "tier_unknown upper_bound",
-    ("processing", "batch"): "tier_unknown upper_bound",
-    ("speed", "fast"): "tier_unknown lower_bound",
+    ("service_tier", "priority"): "lower_bound",
+    ("service_tier", "fast"): "lower_bound",
+    ("service_tier", "flex"): "upper_bound",
+    ("processing", "batch"): "upper_bound",
+    ("speed", "fast"): "lower_bound",
 }
 """What the standard price is for those who asked for something else."""
 
 
-def _gap(context: Context, variants: Sequence[Variant]) -> str | None:
-    """Return what is to be said of a price that leaves out a part of the context."""
-    known = {pair for variant in variants for pair in variant.when.items()}
-    asked = (pair for pair in context.items() if pair not in known)
-    return next((_BOUNDS[pair] for pair in asked if pair in _BOUNDS), None)
+def tier_gap(context: Context, known: Collection[tuple[str, str]] = ()) -> str | None:
+    """
+    Return what is to be said of a price that leaves out a part of the context.
+
+    Args:
+        context: What was asked for.
+
+        known: Those parts of it that the price takes into account.
+    """
+    for part in context.items():
+        if part in _BOUNDS and part not in known:
+            return f"{TIER_UNKNOWN} {_BOUNDS[part]}"
+    return None
 
 
 class Found(NamedTuple):

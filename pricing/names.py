@@ -122,6 +122,19 @@ def guess_seller(provider: str | None, model: str) -> str | None:
     return next((maker for pattern, maker in makers if pattern.match(name)), None)
 
 
+_LOCATION: Final = re.compile(
+    r"(?:^|/)locations/([a-z0-9-]+)/"
+    r"|^arn:aws[a-z-]*:bedrock:([a-z0-9-]+):"
+    r"|^(us-gov|us|eu|apac|jp|au|ca|global)\.[a-z0-9]"
+)
+
+
+def region_of(model: str) -> str | None:
+    """Return the region that a resource's or inference profile's name tells."""
+    found = _LOCATION.search(model)
+    return found and next(filter(None, found.groups()))
+
+
 _RESOURCE: Final = re.compile(r"(?:^|/)(?:models|inference-profile|foundation-model)/")
 _LONG_CONTEXT: Final = re.compile(r"\[1m\]$")
 _FINE_TUNE: Final = re.compile(r"^(ft:[^:]+):.*$")
@@ -165,6 +178,8 @@ def _respelled(seller: str, model: str) -> Iterator[str]:
     if head in _SELLER_OF and seller not in _LISTS_BY_MAKER:
         name = tail
         yield name
+    if seller == "fireworks" and "/" not in name:
+        yield f"accounts/fireworks/models/{name}"
     tune = _FINE_TUNE.sub(r"\1", name)
     yield _UNDATED_TUNE.get(tune, tune)
     yield _COMPACT_DATE.sub(r"-\1-\2-\3", name)

@@ -4,8 +4,8 @@ Plans: which rate card is in force when, for one kind of call.
 Times are UTC microseconds since 1970 and intervals are half-open.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -92,13 +92,6 @@ def narrowed(
     """Return those of *entries* that are in force in the given time, narrowed."""
     kept = (entry.within(start, end, schedules) for entry in entries)
     return [entry for entry in kept if entry is not None]
-
-
-def relabelled(plan: Sequence[Entry], match: str) -> Plan:
-    """Return the plan with *match* said of every card."""
-    return tuple(
-        entry._replace(card=replace(entry.card, match=match)) for entry in plan
-    )
 
 
 def only_card(plan: Plan, first: int, last: int) -> RateCard | None:
