@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 
 import structlog
 
-from collector.config import Settings
+from collector.config import ENVIRONMENT_PREFIX, Settings
 from collector.errors import SpanledgerError
 from collector.files import locked, make_directory
 from collector.roles import ROLES, revealed
@@ -49,15 +49,18 @@ class RoleProcess:
         self.pause_seconds = _POLL_SECONDS
         self.started = 0.0
 
-    def start(self, settings: Mapping[str, Any]) -> None:
-        """Start the process and hand it its settings."""
+    def start(self, settings: Mapping[str, Any], log_file: IO[bytes] | None) -> None:
+        """Start the process, hand it its settings, send its log lines to *log_file*."""
         self.ready.clear()
         self.started = time.monotonic()
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", "collector.roles", self.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=log_file,
             text=True,
+            # It has all settings from here; what the environment says is in them.
+            env={k: v for k, v in os.environ.items() if not _is_setting(k)},
             # A terminal's Ctrl-C goes to the supervisor alone: it knows the order.
             start_new_session=True,
         )
@@ -94,11 +97,22 @@ class RoleProcess:
             self.process.wait()
 
 
-class Supervisor:
-    """The service on one data directory."""
+def _is_setting(variable: str) -> bool:
+    return variable.upper().startswith(ENVIRONMENT_PREFIX)
 
-    def __init__(self, settings: Settings) -> None:
+
+class Supervisor:
+    """
+    The service on one data directory.
+
+    Log lines of the roles go to *log_file*, else to this process's standard error.
+    """
+
+    def __init__(
+        self, settings: Settings, *, log_file: IO[bytes] | None = None
+    ) -> None:
         self._settings = settings
+        self._log_file = log_file
         self._plain = revealed(settings)
         self.roles = {name: RoleProcess(name) for name in ROLES}
 
@@ -113,7 +127,7 @@ class Supervisor:
         clear_metrics(metrics_directory(self._settings.state_dir))
         deadline = time.monotonic() + _START_SECONDS
         for role in self.roles.values():
-            role.start(self._plain)
+            role.start(self._plain, self._log_file)
         for role in self.roles.values():
             while not role.ready.wait(_POLL_SECONDS):
                 if not role.is_alive or time.monotonic() > deadline:
@@ -150,7 +164,7 @@ class Supervisor:
             code = role.process.returncode if role.process else None
             role.pause_seconds = min(2 * role.pause_seconds, _MAX_PAUSE_SECONDS)
             log.error("role_restarted", restarted_role=role.name, exit_code=code)
-            role.start(self._plain)
+            role.start(self._plain, self._log_file)
 
     def stop(self) -> bool:
         """Stop the roles in the order of the flow; return whether all ended by 0."""
