@@ -127,6 +127,21 @@ class Journal:
         return self._identity.journal_id
 
     @property
+    def hash_seed(self) -> int:
+        """64 bits that senders do not know, for the hashes of payloads."""
+        return int.from_bytes(self._identity.salt[:8], "little")
+
+    @property
+    def end(self) -> Position:
+        """Place behind the last frame, durable or not."""
+        return self._end
+
+    @property
+    def committed(self) -> Position:
+        """Place up to which the reader is done, as it stands on disk."""
+        return load_committed(self._directory)
+
+    @property
     def synced(self) -> Position:
         """Place up to which frames are durable."""
         return self._synced
@@ -279,8 +294,7 @@ class Journal:
     def _next_number(self) -> int:
         """Return a number that no frame ever had."""
         numbers = segment_numbers(self._directory)
-        committed = load_committed(self._directory)
-        return max(*numbers, self._end.segment, committed.segment, 0) + 1
+        return max(*numbers, self._end.segment, self.committed.segment, 0) + 1
 
     def _raise_if_failed(self) -> None:
         if self._failure is not None:
