@@ -13,6 +13,7 @@ from collector.alerts import outbox
 from collector.alerts.database import AlertStoreError, connected
 from collector.alerts.listing import list_alerts, list_deliveries, silence, unsilence
 from collector.alerts.store import AlertStore
+from collector.alerts.webhook import load_endpoints
 from collector.config import AlertSettings, WebhookSettings
 from collector.errors import ConfigError
 
@@ -90,11 +91,9 @@ def test_a_resolved_run_does_not_fire_again(watch):
     watch.look(growth())
     watch.look(growth(), at=NOON + 15 * MINUTE)
 
-    watch.look(growth(steps=13), at=NOON + 16 * MINUTE)
-    watch.look(at=NOON + 17 * MINUTE)
-    watch.look(growth(steps=14), at=NOON + 90 * MINUTE)
-
-    assert watch.told() == [("firing", "warning"), ("resolved", "warning")]
+    assert watch.look(growth(steps=13), at=NOON + 16 * MINUTE) == []
+    assert watch.look(at=NOON + 17 * MINUTE) == []
+    assert watch.look(growth(steps=14), at=NOON + 90 * MINUTE) == []
 
 
 def test_a_resolved_run_that_became_critical_fires_again(watch):
@@ -153,6 +152,15 @@ def test_two_runs_of_one_trace_are_told_apart(watch):
     watch.look(growth("1111111111111111"), growth("2222222222222222"))
 
     assert watch.told() == [("firing", "warning")] * 2
+
+
+def test_a_run_is_not_taken_for_one_of_its_trace_that_was_gone_before(watch):
+    watch.look(growth("1111111111111111"))
+    watch.look(at=NOON + MINUTE)
+
+    changes = watch.look(growth("2222222222222222"), at=NOON + 2 * MINUTE)
+
+    assert changes == [("firing", "warning", True)]
 
 
 def test_two_runs_that_were_one_until_their_agents_arrived_are_both_told(watch):
@@ -224,6 +232,19 @@ def test_a_condition_about_a_window_that_is_over_does_not_go_on_firing(watch):
     watch.look(spike(start=NOON), at=NOON + 79 * MINUTE)
 
     assert watch.told() == [("firing", "warning"), ("resolved", "warning")]
+
+
+def test_a_window_that_was_over_before_anyone_saw_it_is_still_told(watch):
+    watch.look(spike(start=NOON), at=NOON)
+    watch.look(at=NOON + MINUTE)
+    watch.look(at=NOON + 16 * MINUTE)
+    late = spike(start=NOON + HOUR)
+
+    assert watch.look(late, at=NOON + 5 * HOUR) == [("firing", "warning", True)]
+    watch.look(late, at=NOON + 5 * HOUR + MINUTE)
+    watch.look(late, at=NOON + 5 * HOUR + 16 * MINUTE)
+    assert watch.look(late, at=NOON + 5 * HOUR + 17 * MINUTE) == []
+    assert watch.told()[2:] == [("firing", "warning"), ("resolved", "warning")]
 
 
 def test_a_condition_that_holds_over_several_windows_is_one_alert(watch):
@@ -307,7 +328,22 @@ def test_nothing_is_recorded_when_the_outbox_cannot_be_written(watch, monkeypatc
         with pytest.raises(sqlite3.OperationalError):
             watch.look(growth())
 
+    watch.reopen()
     assert watch.look(growth(), at=NOON + MINUTE) == [("firing", "warning", True)]
+
+
+def test_a_notice_that_is_put_into_the_outbox_again_changes_nothing(watch):
+    watch.look(growth())
+    (endpoint,) = load_endpoints(SETTINGS)
+    with connected(watch.path) as connection:
+        (letter,) = outbox.due_letters(connection, endpoint, now_us=1 << 62, limit=9)
+        outbox.mark_delivered(connection, letter, now_us=1)
+
+        added = outbox.put(connection, [letter.read_notice()], [endpoint], now_us=2)
+
+    assert added == 0
+    delivered = list_deliveries(watch.path, states=["delivered"])
+    assert delivered.num_rows == 1
 
 
 def test_alerts_of_rules_that_were_not_looked_at_stay_as_they_are(watch):
