@@ -13,6 +13,7 @@ from rollups.growth.segments import (
     Floats,
     Ints,
     Segments,
+    from_counts,
     scan_backward,
     scan_forward,
 )
@@ -49,6 +50,27 @@ class Resent:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """
+    All items of each segment: its results in asked order, then answers, then rest.
+
+    Attributes:
+        segments: One per segment of the curve.
+
+        results: Where the tool rows are that enter a prompt, in asked order.
+
+        answers: Where the model's own answers are, as one item.
+
+        rest: Where that is which neither results nor answers explain.
+    """
+
+    segments: Segments
+    results: Ints
+    answers: Ints
+    rest: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """
     Tokens sent again, whole numbers that add up to each segment's total.
@@ -58,15 +80,15 @@ class Carried:
 
         calls: For how many later calls at least half of the result lived on.
 
-        output: Per segment, the model's own answers.
+        items: What the shares belong to.
 
-        other: Per segment, what neither results nor answers explain.
+        shares: Tokens per item.
     """
 
     tokens: Ints
     calls: Ints
-    output: Ints
-    other: Ints
+    items: Items
+    shares: Ints
 
 
 def measure_resent(curve: Curve, change: Ints, sizes: Sizes) -> Resent:
@@ -112,27 +134,33 @@ def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carri
     older = np.zeros(segments.size)
     older[1:] = other[:-1]
     older[segments.starts] = 0.0
-    inside = asked.enters >= 0
+    inside = np.flatnonzero(asked.enters >= 0)
     at = asked.enters[inside]
-    count = len(segments.counts)
-    by_tool = sizes.tokens[inside] * (resent.entered * lasting)[at]
-    output = _sums(segments.owner, answers * lasting, count)
-    rest = _sums(segments.owner, np.minimum(older, other), count)
+    items = _lay_out(segments, segments.owner[at])
+    weights = np.zeros(items.segments.size)
+    weights[items.results] = sizes.tokens[inside] * (resent.entered * lasting)[at]
+    weights[items.answers] = _sums(segments, answers * lasting)
+    weights[items.rest] = _sums(segments, np.minimum(older, other))
     total = segments.sums(resent.resent)
-    explained = _sums(segments.owner[at], by_tool, count) + output + rest
-    rest[(explained == 0) & (total > 0)] = 1.0
-    each = np.arange(count)
-    group = np.concatenate([segments.owner[at], each, each])
-    parts = apportion(total, np.concatenate([by_tool, output, rest]), group)
+    unexplained = (_sums(items.segments, weights) == 0) & (total > 0)
+    weights[items.rest[unexplained]] = 1.0
+    shares = apportion(total, weights, items.segments)
     tokens = np.zeros(len(asked.rows), dtype=np.int64)
-    tokens[inside] = parts[: len(at)]
+    tokens[inside] = shares[items.results]
     calls = np.zeros(len(asked.rows), dtype=np.int64)
     calls[inside] = _half_lives(resent.keep, at)
-    return Carried(
-        tokens=tokens,
-        calls=calls,
-        output=parts[len(at) : len(at) + count],
-        other=parts[len(at) + count :],
+    return Carried(tokens=tokens, calls=calls, items=items, shares=shares)
+
+
+def _lay_out(segments: Segments, owner: Ints) -> Items:
+    """Place the results of each segment, *owner* per result, and two more items."""
+    count = len(segments.counts)
+    inner = from_counts(np.bincount(owner, minlength=count) + 2)
+    return Items(
+        segments=inner,
+        results=np.arange(len(owner)) + 2 * owner,
+        answers=inner.lasts - 1,
+        rest=inner.lasts,
     )
 
 
@@ -145,8 +173,8 @@ def _unexplained_rise(segments: Segments, surprise: Ints, cut: Bools) -> Ints:
     since = rows - np.maximum.accumulate(np.where(begins, rows, 0))
     height = segments.previous(level)
     for lag in range(2, RECENT_CALLS + 1):
-        reached = np.flatnonzero(since >= lag)
-        height[reached] = np.maximum(height[reached], level[reached - lag])
+        earlier = np.where(since[lag:] >= lag, level[:-lag], height[lag:])
+        np.maximum(height[lag:], earlier, out=height[lag:])
     return np.maximum(level - height, 0)
 
 
@@ -170,8 +198,11 @@ def _lives(segments: Segments, resent: Resent, enter: Floats) -> tuple[Floats, F
     return lasting, alive
 
 
-def _sums(group: Ints, values: Floats, groups: int) -> Floats:
-    return np.bincount(group, weights=values, minlength=groups).astype(np.float64)
+def _sums(segments: Segments, values: Floats) -> Floats:
+    """Return sums per segment, added in order so that neighbours do not matter."""
+    if not segments.size:
+        return np.zeros(0)
+    return np.add.reduceat(values, segments.starts)
 
 
 def _half_lives(keep: Floats, at: Ints) -> Ints:

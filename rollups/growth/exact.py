@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from rollups.growth.segments import Bools, Floats, Ints, group_sums
+from rollups.growth.segments import Bools, Floats, Ints, Segments
 
 _WEIGHT_BITS = 31
+_WEIGHT_MASK = (1 << _WEIGHT_BITS) - 1
 """Group weights stay below 2**31, so that a remainder times a weight fits int64."""
 
 
@@ -26,42 +27,47 @@ def share(amount: Ints, part: Ints, whole: Ints) -> tuple[Ints, Ints]:
     return quotient * part + more, partial - more * divisor
 
 
-def apportion(total: Ints, weights: Floats, group: Ints) -> Ints:
+def apportion(total: Ints, weights: Floats, segments: Segments) -> Ints:
     """
-    Split integer totals by weight so that each group adds up exactly.
+    Split one integer total per segment over its rows by weight, to the last unit.
 
     Largest remainders are rounded up; of equal ones the earlier row.
 
     Args:
-        total: One amount per group, non-negative.
+        total: One amount per segment, non-negative.
 
-        weights: Non-negative, one per row; every group with a total has some.
+        weights: Non-negative, one per row; a segment with a total has some.
 
-        group: Group of each row.
+        segments: What belongs together.
     """
-    groups = len(total)
-    whole_weights = _integer_weights(weights, group, groups)
-    weight_sums = group_sums(whole_weights, group, groups)
-    shares, remainders = share(total[group], whole_weights, weight_sums[group])
-    short = total - group_sums(shares, group, groups)
-    open_rows = np.flatnonzero((short > 0)[group] & (whole_weights > 0))
-    if not len(open_rows):
-        return shares
-    order = open_rows[np.lexsort((-remainders[open_rows], group[open_rows]))]
-    ordered = group[order]
-    first = np.searchsorted(ordered, ordered, side="left")
-    rank = np.arange(len(order)) - first
-    shares[order[rank < short[ordered]]] += 1
+    whole = _integer_weights(weights, segments)
+    sums = segments.sums(whole)
+    shares, remainders = share(total[segments.owner], whole, sums[segments.owner])
+    short = total - segments.sums(shares)
+    rows = np.flatnonzero((short > 0)[segments.owner] & (remainders > 0))
+    if len(rows):
+        shares[_largest(rows, remainders[rows], segments.owner[rows], short)] += 1
     return shares
 
 
-def _integer_weights(weights: Floats, group: Ints, groups: int) -> Ints:
-    sums = np.bincount(group, weights=weights, minlength=groups)
+def _largest(rows: Ints, remainders: Ints, group: Ints, short: Ints) -> Ints:
+    """Return of each group the ``short[group]`` rows with the largest remainders."""
+    key = (group << _WEIGHT_BITS) | (_WEIGHT_MASK - remainders)
+    order = np.argsort(key)
+    if np.any(np.diff(key[order]) == 0):
+        order = np.argsort(key, kind="stable")
+    ordered = group[order]
+    begins = np.flatnonzero(np.diff(ordered, prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+    return rows[order[rank < short[ordered]]]
+
+
+def _integer_weights(weights: Floats, segments: Segments) -> Ints:
+    """Scale each segment's weights by a power of two to about 2**30 in all."""
+    sums = np.add.reduceat(weights, segments.starts) if len(weights) else weights
     _, exponent = np.frexp(sums)
-    scale = (_WEIGHT_BITS - 1 - exponent).astype(np.int64)
-    scaled: Ints = np.rint(np.ldexp(weights, scale[group].astype(np.int32))).astype(
-        np.int64
-    )
+    scale = (_WEIGHT_BITS - 1 - exponent)[segments.owner]
+    scaled: Ints = np.rint(np.ldexp(weights, scale)).astype(np.int64)
     return scaled
 
 

@@ -13,9 +13,14 @@ from rollups.growth.results import Asked
 from rollups.growth.segments import Bools, Ints, run_lengths
 
 LONGEST_PERIOD: Final = 4
-ROUNDS_KNOWN: Final = 4
+LEAST_REPEATS: Final = 3
+ROUNDS_KNOWN: Final = 3
 ROUNDS_UNKNOWN: Final = 6
-"""Rounds that make a loop, when results are known and when only arguments are."""
+"""
+Rounds that make a loop, when results are known and when only arguments are.
+
+One call alone must come back three times: twice is what a careful agent does.
+"""
 
 FREE_ROUNDS: Final = 2
 """Rounds before a loop's calls count as wasted."""
@@ -50,7 +55,7 @@ def find_loops(tool_calls: pa.Table, asked: Asked, curve: Curve) -> Loops:
         equal, known = _equal_to_earlier(signatures, curve, lag)
         repeats = run_lengths(equal)
         fires = (repeats >= (ROUNDS_UNKNOWN - 1) * lag) | (
-            run_lengths(equal & known) >= (ROUNDS_KNOWN - 1) * lag
+            run_lengths(equal & known) >= max(LEAST_REPEATS, (ROUNDS_KNOWN - 1) * lag)
         )
         if not fires.any():
             continue

@@ -81,19 +81,17 @@ def resent_usd(curve: Curve, by_call: Amounts) -> Amounts:
 
 
 def carried_usd(
-    curve: Curve, asked: Asked, carried: Carried, by_chain: Amounts
+    curve: Curve, asked: Asked, carried: Carried, by_segment: Amounts
 ) -> Amounts:
-    """Split each chain's dollars over its items by their carried tokens, exactly."""
-    inside = asked.enters >= 0
-    segment = curve.segments.owner[asked.enters[inside]]
-    chains = np.arange(len(curve.segments.counts))
-    tokens = np.concatenate([carried.tokens[inside], carried.output, carried.other])
-    group = np.concatenate([segment, chains, chains])
-    parts = apportion(by_chain.pico_usd, tokens.astype(np.float64), group)
+    """Split each segment's dollars over its items by their tokens, exactly."""
+    items = carried.items
+    weights = carried.shares.astype(np.float64)
+    shares = apportion(by_segment.pico_usd, weights, items.segments)
+    inside = np.flatnonzero(asked.enters >= 0)
     amounts = np.zeros(len(asked.rows), dtype=np.int64)
-    amounts[inside] = parts[: len(segment)]
+    amounts[inside] = shares[items.results]
     known = np.ones(len(asked.rows), dtype=np.bool_)
-    known[inside] = by_chain.known[segment]
+    known[inside] = by_segment.known[curve.segments.owner[asked.enters[inside]]]
     return Amounts(amounts, known)
 
 
