@@ -13,7 +13,7 @@ from datetime import date
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from pricing.catalog import Catalog, Context, Found, parse_catalog, unix_micros
 from pricing.errors import PriceBookError
@@ -32,6 +32,9 @@ from pricing.overlay_file import load_overlay, parse_overlay
 from pricing.plans import Entry, Plan
 from pricing.rate_cards import unpriced_card
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 BOOK_FORMAT: Final = 1
 
 _BUNDLED_FILES: Final = (
@@ -43,7 +46,7 @@ _BUNDLED_FILES: Final = (
 )
 """Files of ``pricing/data`` in order of precedence."""
 
-_MAX_PLANS: Final = 100_000
+_MAX_REMEMBERED: Final = 50_000
 
 
 class CallKey(NamedTuple):
@@ -84,6 +87,9 @@ class PriceBook:
 
     texts: Mapping[str, str]
     _plans: dict[CallKey, Plan] = field(default_factory=dict, repr=False, compare=False)
+    _listings: dict[tuple[str | None, ...], Listing] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @cached_property
     def catalogs(self) -> tuple[Catalog, ...]:
@@ -142,14 +148,18 @@ class PriceBook:
 
     def plan(self, key: CallKey) -> Plan:
         """Return what such calls cost over time; remembered, never fails."""
-        if key not in self._plans:
-            if len(self._plans) >= _MAX_PLANS:
-                self._plans.clear()
-            self._plans[key] = self._make_plan(key)
-        return self._plans[key]
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._make_plan(key)
+            _remember(self._plans, key, plan)
+        return plan
 
     def _make_plan(self, key: CallKey) -> Plan:
-        listing = self._listing(key)
+        names = key[:3]
+        listing = self._listings.get(names)
+        if listing is None:
+            listing = self._listing(key)
+            _remember(self._listings, names, listing)
         plan = _listed_plan(listing, key)
         subject = _subject(key, listing)
         for layer in self.layers:
@@ -171,12 +181,19 @@ class PriceBook:
     def _find(self, seller: str, name: str) -> Listing | None:
         for catalog in self.catalogs:
             listed_as = seller
-            if seller not in catalog.models:
+            if seller not in catalog.sellers:
                 listed_as = CATALOG_SELLER.get(seller, seller)
             for spelling in spellings(seller, name):
                 if found := catalog.find(listed_as, spelling):
                     return Listing(seller, found, _match_word(found, spelling, name))
         return None
+
+
+def _remember(memory: dict[K, V], key: K, value: V) -> None:
+    # Names come from outside: what is remembered of them must not grow for ever.
+    if len(memory) >= _MAX_REMEMBERED:
+        memory.clear()
+    memory[key] = value
 
 
 def _listed_plan(listing: Listing, key: CallKey) -> Plan:

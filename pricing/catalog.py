@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Final, NamedTuple
 
 from pricing.errors import PriceBookError
-from pricing.matching import Hit, Rule, check_rule, match_rule
+from pricing.matching import Hit, Rule, RuleIndex, check_rule
 from pricing.plans import ALWAYS, Entry, Plan, Schedule, narrowed
 from pricing.rate_cards import UNITS, Rate, UnitRates, build_card
 
@@ -153,6 +153,19 @@ class Found(NamedTuple):
     is_fallback: bool
 
 
+class SellerList:
+    """The models of one provider in order of precedence."""
+
+    def __init__(self, models: Sequence[ModelPrices]) -> None:
+        self._models = models
+        self._index = RuleIndex([prices.rule for prices in models])
+
+    def find(self, name: str) -> tuple[ModelPrices, Hit] | None:
+        """Return the first model that *name*, in lower case, matches, and how."""
+        found = self._index.first(name)
+        return found and (self._models[found[0]], found[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """Prices of one source."""
@@ -160,7 +173,7 @@ class Catalog:
     source: str
     version: str
     retrieved: str
-    models: Mapping[str, tuple[ModelPrices, ...]]
+    sellers: Mapping[str, SellerList]
     fallbacks: Mapping[str, tuple[str, ...]]
 
     def find(self, provider: str, name: str) -> Found | None:
@@ -173,10 +186,9 @@ class Catalog:
             name: A model name in lower case.
         """
         for seller in (provider, *self.fallbacks.get(provider, ())):
-            for prices in self.models.get(seller, ()):
-                hit = match_rule(prices.rule, name)
-                if hit is not Hit.NONE:
-                    return Found(prices, hit, seller != provider)
+            found = seller in self.sellers and self.sellers[seller].find(name)
+            if found:
+                return Found(*found, is_fallback=seller != provider)
         return None
 
 
@@ -205,10 +217,12 @@ def parse_catalog(text: str, *, path: str) -> Catalog:
             source=str(raw["source"]),
             version=str(raw["version"]),
             retrieved=date.fromisoformat(raw["retrieved"]).isoformat(),
-            models={
-                provider["id"]: tuple(
-                    _model(provider["id"], model, path=path)
-                    for model in provider["models"]
+            sellers={
+                provider["id"]: SellerList(
+                    [
+                        _model(provider["id"], model, path=path)
+                        for model in provider["models"]
+                    ]
                 )
                 for provider in raw["providers"]
             },
@@ -280,20 +294,21 @@ def clock_micros(text: str) -> int:
 
 
 def _units(raw: Mapping[str, Any]) -> dict[str, Rate]:
-    unknown = raw.keys() - UNITS
-    _require(not unknown, f"unknown unit {', '.join(sorted(unknown))}")
+    if not raw.keys() <= UNITS:
+        raise ValueError(f"unknown unit {min(raw.keys() - UNITS)}")
     return {unit: _rate(rate) for unit, rate in raw.items()}
 
 
 def _rate(raw: Any) -> Rate:  # noqa: ANN401 - checked here
+    if type(raw) is int and 0 <= raw < MAX_RATE:
+        return Rate(raw)
     base, *tiers = raw if isinstance(raw, list) else [raw]
     rate = Rate(base, tuple((above, tier) for above, tier in tiers))
     numbers = (base, *(number for tier in rate.tiers for number in tier))
-    _require(
-        all(type(number) is int and 0 <= number < MAX_RATE for number in numbers),
-        f"not a rate: {raw!r}",
-    )
-    _require(list(rate.tiers) == sorted(rate.tiers), f"tiers out of order: {raw!r}")
+    if not all(type(number) is int and 0 <= number < MAX_RATE for number in numbers):
+        raise ValueError(f"not a rate: {raw!r}")
+    if list(rate.tiers) != sorted(rate.tiers):
+        raise ValueError(f"tiers out of order: {raw!r}")
     return rate
 
 

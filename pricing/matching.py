@@ -7,25 +7,62 @@ any, ``["&", [rules]]`` all. Names and texts are compared in lower case.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from enum import IntEnum
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 from functools import lru_cache
 from typing import Final
 
 Rule = Sequence[object]
 
 
-class Hit(IntEnum):
+class Hit(Enum):
     """How well a name matches."""
 
-    NONE = 0
-    LOOSE = 1
-    EQUAL = 2
+    LOOSE = "loose"
+    EQUAL = "equal"
 
 
-def match_rule(rule: Rule, name: str) -> Hit:
+class RuleIndex:
+    """Rules in order of precedence, to be asked for the first that matches."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._equal: dict[str, int] = {}
+        self._loose: list[tuple[int, Rule]] = []
+        for position, rule in enumerate(rules):
+            for kind, argument in _alternatives(rule):
+                if kind == "=":
+                    self._equal.setdefault(str(argument), position)
+                else:
+                    self._loose.append((position, (kind, argument)))
+
+    def first(self, name: str) -> tuple[int, Hit] | None:
+        """
+        Return the position of the first rule that *name* matches, and how.
+
+        Args:
+            name: A model name in lower case.
+        """
+        equal = self._equal.get(name)
+        for position, rule in self._loose:
+            if equal is not None and equal <= position:
+                break
+            if match_rule(rule, name):
+                return position, Hit.LOOSE
+        return None if equal is None else (equal, Hit.EQUAL)
+
+
+def _alternatives(rule: Rule) -> Iterator[Rule]:
+    kind, argument = rule
+    if kind == "|":
+        for part in _parts(argument):
+            yield from _alternatives(part)
+    else:
+        yield rule
+
+
+def match_rule(rule: Rule, name: str) -> bool:
     """
-    Return how *rule* matches *name*.
+    Return whether *name* matches *rule*.
 
     Args:
         rule: A rule that `check_rule` accepts.
@@ -34,15 +71,12 @@ def match_rule(rule: Rule, name: str) -> Hit:
     """
     kind, argument = rule
     if kind == "=":
-        return Hit.EQUAL if name == argument else Hit.NONE
+        return name == argument
     if kind == "|":
-        return max((match_rule(part, name) for part in _parts(argument)), default=_NONE)
+        return any(match_rule(part, name) for part in _parts(argument))
     if kind == "&":
-        return min((match_rule(part, name) for part in _parts(argument)), default=_NONE)
-    return Hit.LOOSE if _LOOSE[str(kind)](name, str(argument)) else Hit.NONE
-
-
-_NONE: Final = Hit.NONE
+        return all(match_rule(part, name) for part in _parts(argument))
+    return _LOOSE[str(kind)](name, str(argument))
 
 
 def check_rule(rule: object) -> str | None:

@@ -6,6 +6,7 @@ lies over the catalogs and the layers before it, so a discount is taken off thei
 result. `pricing.overlay_file` reads a layer from TOML.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -62,10 +63,11 @@ class PriceRule:
 
     def fits(self, subject: Subject) -> bool:
         """Whether the rule is about such calls."""
-        return all(
-            any(_fits(glob, subject.get(name, ())) for glob in globs)
-            for name, globs in self.selectors.items()
-        )
+        for name, globs in self.selectors.items():
+            told = subject.get(name, ())
+            if not any(_fits(glob, told) for glob in globs):
+                return False
+        return True
 
     def entries(self, subject: Subject, base: Plan) -> list[Entry]:
         """Return what the rule puts over *base*."""
@@ -95,8 +97,15 @@ def lay_over(layer: Layer, subject: Subject, base: Plan) -> Plan:
 
 def _fits(glob: str, names: tuple[str, ...]) -> bool:
     if glob.startswith("!"):
-        return bool(names) and not any(fnmatchcase(name, glob[1:]) for name in names)
+        return bool(names) and not _fits(glob[1:], names)
+    if glob in names:
+        return True
+    if not _WILD.search(glob):
+        return False
     return any(fnmatchcase(name, glob) for name in names)
+
+
+_WILD: Final = re.compile(r"[*?[]")
 
 
 def replaced(

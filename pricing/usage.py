@@ -156,13 +156,13 @@ def split_usage(counts: Counts) -> Usage:
         "output_image": value("output_image_tokens"),
         "web_search": value("web_search_requests"),
     }
-    rest = _Remainders()
+    rest = _Remainders(counts)
     cached_audio = parts["cache_read_audio"]
-    parts["cache_read"] = rest.of(value("cache_read_tokens"), cached_audio)
-    parts["input_audio"] = rest.of(value("input_audio_tokens"), cached_audio)
-    parts["input"] = rest.of(value("input_tokens"), *(parts[name] for name in _INSIDE))
+    parts["cache_read"] = rest.of("cache_read_tokens", cached_audio)
+    parts["input_audio"] = rest.of("input_audio_tokens", cached_audio)
+    parts["input"] = rest.of("input_tokens", *(parts[name] for name in _INSIDE))
     parts["output"] = rest.of(
-        value("output_tokens"),
+        "output_tokens",
         parts["reasoning"],
         parts["output_audio"],
         parts["output_image"],
@@ -187,9 +187,8 @@ _INSIDE: Final = (
 def _total_input(
     counts: Counts, classes: Mapping[str, Count], mended: Mask | None
 ) -> Count:
-    told = counts.values.get("input_tokens")
-    if told is not None and mended is None:
-        return told
+    if mended is None and not counts.has_nulls("input_tokens"):
+        return counts.values["input_tokens"]
     total = np.zeros(counts.rows, np.int64)
     for name in ("input", *_INSIDE):
         if name in classes:
@@ -214,20 +213,25 @@ def _cache_writes(counts: Counts) -> dict[str, Count | None]:
 class _Remainders:
     """What is left of wholes without their parts; remembers where parts exceed."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts) -> None:
         self.mended: Mask | None = None
+        self._counts = counts
 
-    def of(self, whole: Count | None, *parts: Count | None) -> Count | None:
+    def of(self, name: str, *parts: Count | None) -> Count | None:
+        whole = self._counts.values.get(name)
         taken = [part for part in parts if part is not None]
-        if whole is None:
-            # A null whole is no contradiction, and nothing is left of it.
-            return None
-        if not taken:
+        if whole is None or not taken:
             return whole
         left = whole - taken[0]
         for part in taken[1:]:
             left -= part
         if left.min() < 0:
-            self.mended = _either(self.mended, left < 0)
-            np.maximum(left, 0, out=left)
+            self._mend(name, left)
         return left
+
+    def _mend(self, name: str, left: Count) -> None:
+        # Parts of a whole that was not told contradict nothing.
+        exceeded = (left < 0) & self._counts.is_given(name)
+        if exceeded.any():
+            self.mended = _either(self.mended, exceeded)
+        np.maximum(left, 0, out=left)
