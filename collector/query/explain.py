@@ -1,0 +1,188 @@
+"""The receipt of one call: which tokens, which price row, which sum, and why."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from collector.errors import QueryError
+from collector.query.formats import format_table, plain_rows, plain_value
+from collector.query.sql import fetch, query_text
+from collector.query.views import Lake, open_lake
+
+_MILLION: Final = 1_000_000
+
+_PARTS: Final = (
+    ("uncached input", "uncached_input_tokens", "input_cost_usd"),
+    ("cache read", "cache_read_tokens", "cache_read_cost_usd"),
+    ("cache write", "cache_write_tokens", "cache_write_cost_usd"),
+    ("output", "output_tokens", "output_cost_usd"),
+    ("other", None, "other_cost_usd"),
+)
+
+_STATUS: Final = {
+    "priced": "priced from the book",
+    "partial": "only partly priced",
+    "estimated": "estimated",
+    "reported": "as reported by the sender",
+    "subscription": "at list price; a subscription covers it",
+    "free": "free of charge",
+    "not_billed": "a failed attempt that nobody bills",
+    "unpriced": "not priced: the cost is unknown, not zero",
+}
+
+_EXCLUDED: Final = {
+    "aggregate": "its counts are the sum of other spans",
+    "twin": "another span is the same call",
+    "duplicate_response": "the same response was billed elsewhere",
+    "retransmitted": "it was sent more than once; one copy counts",
+}
+
+LINES_SCHEMA: Final = pa.schema(
+    [
+        ("item", pa.string()),
+        ("tokens", pa.int64()),
+        ("usd_per_mtok", pa.decimal128(38, 12)),
+        ("cost_usd", pa.decimal128(38, 12)),
+    ]
+)
+
+
+class Receipt(NamedTuple):
+    """What is known about the cost of a span."""
+
+    trace_id: str
+    span_id: str
+    excluded: tuple[Mapping[str, Any], ...]
+    """Why the span itself is not billed, if so: rows of ``excluded``."""
+    call: Mapping[str, Any] | None
+    """The call it stands for, or that was billed in its place; as JSON has it."""
+    lines: pa.Table
+    """What the cost is made of, in rows of `LINES_SCHEMA`."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the receipt as JSON has it."""
+        return {
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+            "counted": self.call is not None and not self.excluded,
+            "excluded": [dict(row) for row in self.excluded],
+            "call": None if self.call is None else dict(self.call),
+            "lines": plain_rows(self.lines),
+        }
+
+
+def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
+    """
+    Explain what a span cost, or why it is not billed.
+
+    Raises:
+        QueryError: The ledger does not know the span.
+    """
+    trace, span = trace_id.strip().lower(), span_id.strip().lower()
+    with open_lake(lake, needed=("calls", "excluded", "spans")) as connection:
+        excluded = _find(connection, "not_billed", trace, span)
+        call = _find(connection, "call_receipt", trace, span)
+        billed = next(
+            (row for row in excluded.to_pylist() if row["billed_span_id"]), None
+        )
+        if not call.num_rows and billed:
+            call = _find(
+                connection,
+                "call_receipt",
+                billed["billed_trace_id"] or trace,
+                billed["billed_span_id"],
+            )
+    if not call.num_rows and not excluded.num_rows:
+        error = QueryError(
+            f"span {span} of trace {trace}: no call and nothing excluded"
+        )
+        error.hint = "spanledger trace shows the spans of a trace"
+        raise error
+    row = call.to_pylist()[0] if call.num_rows else None
+    others = plain_rows(excluded)
+    if row is not None and row["span_id"] == span:
+        # copies of a span that counts are no reason against it
+        others = [other for other in others if other["reason"] != "retransmitted"]
+    return Receipt(
+        trace,
+        span,
+        tuple(others),
+        None if row is None else plain_rows(call)[0],
+        _lines(row),
+    )
+
+
+def _find(
+    connection: duckdb.DuckDBPyConnection, name: str, trace: str, span: str
+) -> pa.Table:
+    parameters: dict[str, object] = {"trace_id": trace, "span_id": span}
+    return fetch(connection, query_text(name), parameters=parameters)
+
+
+def _lines(call: Mapping[str, Any] | None) -> pa.Table:
+    rows = []
+    for item, count, part in _PARTS if call else ():
+        tokens = call[count] if call and count else None
+        cost = call[part] if call else None
+        if not tokens and not cost:
+            continue
+        rate = cost * _MILLION / tokens if tokens and cost is not None else None
+        rows.append(
+            {
+                "item": item,
+                "tokens": tokens,
+                "usd_per_mtok": None if rate is None else _rounded(rate),
+                "cost_usd": cost,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=LINES_SCHEMA)
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.000000000001"))
+
+
+def draw_receipt(receipt: Receipt) -> str:
+    """Return the receipt as text for people."""
+    lines = [f"span {receipt.span_id} of trace {receipt.trace_id}"]
+    for other in receipt.excluded:
+        reason = str(other["reason"])
+        lines.append(f"  not billed: {reason}: {_EXCLUDED.get(reason, reason)}")
+        if other["billed_span_id"]:
+            trace = other["billed_trace_id"] or receipt.trace_id
+            lines.append(f"  billed instead: span {other['billed_span_id']} of {trace}")
+    if receipt.call is not None:
+        lines += _facts(receipt.call)
+        lines += ["", format_table(receipt.lines, "table").rstrip()]
+        lines.append(f"total {plain_value(receipt.call['cost_usd']) or 'unknown'} USD")
+    return "\n".join(lines) + "\n"
+
+
+def _facts(call: Mapping[str, Any]) -> list[str]:
+    status = str(call["cost_status"])
+    why = f" ({call['cost_reason']})" if call["cost_reason"] else ""
+    facts = [
+        ("call", f"{call['operation']} at {call['timestamp']}, span {call['span_id']}"),
+        ("counts from", call["usage_span_id"]),
+        ("asked for", _joined(call["provider"], call["request_model"])),
+        ("answered by", call["response_model"]),
+        ("feature", _joined(call["feature"], call["feature_source"], ", from ")),
+        ("agent", call["agent_name"]),
+        ("run, step", _joined(call["run_id"], call["step"], ", step ")),
+        ("input tokens", _joined(call["input_tokens"], call["usage_convention"], ", ")),
+        ("price row", _joined(call["price_provider"], call["price_model"])),
+        ("matched by", call["price_match"]),
+        ("price book", call["price_version"]),
+        ("status", f"{status}: {_STATUS.get(status, status)}{why}"),
+        ("reported cost", call["reported_cost_usd"]),
+    ]
+    return [f"  {label:<14}{value}" for label, value in facts if value is not None]
+
+
+def _joined(first: object, second: object, between: str = " / ") -> str | None:
+    if first is None:
+        return None
+    return str(first) if second is None else f"{first}{between}{second}"

@@ -1,0 +1,111 @@
+"""The reports: one `.sql` file each, over a lake and a time."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from collector.errors import QueryError
+from collector.query.formats import plain_rows, plain_value
+from collector.query.sql import TIMEOUT_SECONDS, fetch, query_text
+from collector.query.times import ALWAYS, Period
+from collector.query.views import Lake, open_lake
+
+DEFAULT_LIMIT: Final = 100
+
+
+class ReportKind(NamedTuple):
+    """What a report is about and what its file reads."""
+
+    name: str
+    title: str
+    reads: tuple[str, ...]
+
+
+REPORTS: Final = (
+    ReportKind("features", "what each feature costs", ("measured_calls",)),
+    ReportKind("steps", "what each step of an agent costs", ("measured_calls",)),
+    ReportKind("traces", "which traces cost most", ("measured_calls",)),
+    ReportKind("runs", "which agent runs cost most", ("runs",)),
+    ReportKind("tools", "which tools make the context large", ("tool_calls",)),
+    ReportKind("models", "what each model costs", ("measured_calls",)),
+    ReportKind("users", "what each end user costs", ("measured_calls",)),
+    ReportKind("growth", "which runs send their history again", ("runs",)),
+    ReportKind("unpriced", "which calls have no price", ("calls",)),
+)
+"""The reports in the order they are offered."""
+
+
+class Report(NamedTuple):
+    """A report's rows, and what stands beside them."""
+
+    kind: ReportKind
+    period: Period
+    summary: Mapping[str, Any]
+    """The calls in the period: number, coverage, cost; as JSON has it."""
+    table: pa.Table
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as JSON has it."""
+        return {
+            "report": self.kind.name,
+            "title": self.kind.title,
+            "since": plain_value(self.period.since),
+            "until": plain_value(self.period.until),
+            "summary": dict(self.summary),
+            "rows": plain_rows(self.table),
+        }
+
+
+def find_report(name: str) -> ReportKind:
+    """Return the report called *name*; raises `QueryError` if there is none."""
+    for kind in REPORTS:
+        if kind.name == name:
+            return kind
+    error = QueryError(f"report: no report {name!r}")
+    error.hint = f"there are {', '.join(kind.name for kind in REPORTS)}"
+    raise error
+
+
+def run_report(
+    lake: Lake,
+    kind: ReportKind,
+    *,
+    period: Period = ALWAYS,
+    limit: int = DEFAULT_LIMIT,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    memory_limit: str | None = None,
+) -> Report:
+    """
+    Work out a report.
+
+    Args:
+        lake: Where the rows are.
+
+        kind: One of `REPORTS`.
+
+        period: Calls and runs that start in it.
+
+        limit: Rows at most.
+
+        timeout_seconds: When it is given up.
+
+        memory_limit: In DuckDB's words.
+
+    Raises:
+        QueryError: The lake is not there or cannot be read, or it takes too long.
+    """
+    needed = ("measured_calls", *kind.reads)
+    with open_lake(
+        lake, period=period, needed=needed, memory_limit=memory_limit
+    ) as connection:
+        summary = fetch(
+            connection, query_text("summary"), timeout_seconds=timeout_seconds
+        )
+        table = fetch(
+            connection,
+            query_text(kind.name),
+            parameters={"limit": limit},
+            timeout_seconds=timeout_seconds,
+        )
+    return Report(kind, period, plain_rows(summary)[0], table)

@@ -1,0 +1,38 @@
+-- view:  calls_restated
+-- grain: one row per call
+-- reads: calls, restatements
+-- The ledger with the newest known price of each call. The parts of a restated cost are
+-- not kept, so they are null.
+WITH newest AS (
+    SELECT *
+    FROM restatements
+    QUALIFY row_number() OVER (
+        PARTITION BY trace_id, span_id ORDER BY known_at DESC, restatement_id DESC
+    ) = 1
+)
+
+SELECT
+    calls.* REPLACE (
+        CASE WHEN newest.known_at IS NULL THEN calls.cost_usd ELSE newest.cost_usd END
+            AS cost_usd,
+        CASE WHEN newest.known_at IS NULL THEN calls.input_cost_usd END
+            AS input_cost_usd,
+        CASE WHEN newest.known_at IS NULL THEN calls.cache_read_cost_usd END
+            AS cache_read_cost_usd,
+        CASE WHEN newest.known_at IS NULL THEN calls.cache_write_cost_usd END
+            AS cache_write_cost_usd,
+        CASE WHEN newest.known_at IS NULL THEN calls.output_cost_usd END
+            AS output_cost_usd,
+        CASE WHEN newest.known_at IS NULL THEN calls.other_cost_usd END
+            AS other_cost_usd,
+        coalesce(newest.cost_status, calls.cost_status) AS cost_status,
+        CASE
+            WHEN newest.known_at IS NULL THEN calls.cost_reason
+            ELSE newest.cost_reason
+        END AS cost_reason,
+        coalesce(newest.price_version, calls.price_version) AS price_version
+    ),
+    newest.restatement_id,
+    newest.known_at AS restated_at
+FROM calls
+LEFT JOIN newest USING (trace_id, span_id)

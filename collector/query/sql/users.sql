@@ -1,0 +1,24 @@
+-- report: what each end user costs
+-- grain:  one row per (tenant, user), the dearest first
+-- reads:  measured_calls
+SELECT
+    tenant,
+    user_id,
+    count(DISTINCT run_key) AS runs,
+    count(*) AS calls,
+    count(*) FILTER (WHERE is_failed) AS failed_calls,
+    TRY_CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+    TRY_CAST(sum(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
+    TRY_CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+    sum(cost_usd)::DECIMAL(38, 12) AS cost_usd,
+    (
+        (TRY_CAST(sum(cost_usd) AS DECIMAL(26, 12)) * 1000000000000)::HUGEINT * 2
+        + count(DISTINCT run_key)
+    ) // (2 * count(DISTINCT run_key)) * 0.000000000001 AS cost_per_run_usd,
+    count(*) FILTER (WHERE is_unpriced) AS unpriced_calls,
+    coalesce(sum(tokens) FILTER (WHERE NOT is_unpriced), 0)
+        / nullif(sum(tokens), 0) AS coverage
+FROM measured_calls
+GROUP BY tenant, user_id
+ORDER BY cost_usd DESC NULLS LAST, tenant, user_id
+LIMIT $limit

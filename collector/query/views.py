@@ -1,0 +1,265 @@
+"""A DuckDB connection that sees a lake: one view per table and per rollup."""
+
+import importlib.resources
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow import fs
+
+from collector.config import Settings
+from collector.errors import QueryError
+from collector.lake.layout import table_schemas
+from collector.query.spans_view import spans_statement
+from collector.query.times import ALWAYS, Period
+from proto_handlers.schema import IDENTITY
+from rollups.engine import sql_text
+from rollups.registry import ROLLUPS
+
+RESTATED: Final = "calls_restated"
+_RAW: Final = "raw"
+_RAW_SPANS: Final = "raw.spans"
+_MEASURED: Final = "measured_calls"
+_READS: Final = {
+    "spans": (_RAW_SPANS, "calls", "excluded"),
+    RESTATED: ("calls", "restatements"),
+    _MEASURED: ("calls",),
+}
+"""What the views that are more than a table are made of."""
+
+_HIVE: Final = pa.schema([("date", pa.date32()), ("hour", pa.string())])
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Where the lake is and what its tables look like."""
+
+    url: str
+    dimensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: fs.FileSystem | None = None
+    """How a bucket is read; default is what the URL says."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Lake":
+        """Return the lake of *settings*."""
+        return cls(settings.lake_url, settings.dimensions)
+
+    @property
+    def directory(self) -> Path | None:
+        """The lake as a directory; null for a bucket."""
+        if self.files is not None:
+            return None
+        scheme, separator, rest = self.url.partition("://")
+        if separator and scheme != "file":
+            return None
+        return Path(rest if separator else self.url)
+
+    def schema(self, name: str) -> pa.Schema:
+        """Return the columns of a table or rollup as the service writes them now."""
+        rollups = {rollup.name: rollup.schema for rollup in ROLLUPS}
+        extra = tuple(name for name in self.dimensions if name not in IDENTITY)
+        return {**table_schemas(extra), **rollups}[name]
+
+
+def view_names() -> tuple[str, ...]:
+    """
+    Return the names that queries may use, sorted.
+
+    ``raw.spans`` comes with ``spans``: the table as it is stored.
+    """
+    names = {*table_schemas(), *(rollup.name for rollup in ROLLUPS), RESTATED}
+    return tuple(sorted(names))
+
+
+def open_lake(
+    lake: Lake,
+    *,
+    period: Period = ALWAYS,
+    needed: Iterable[str] | None = None,
+    memory_limit: str | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """
+    Open a connection that sees *lake* and nothing else.
+
+    Args:
+        lake: Where it is; it is only read.
+
+        period: Rows that start outside it are not seen, in any view.
+
+        needed: Views that the query uses, so that others cost nothing; default all.
+            Names that are no views are passed over.
+
+        memory_limit: In DuckDB's words; beyond it, queries spill to temporary files.
+
+    Returns:
+        A connection in UTC, without access to files beyond the lake, and with its
+        configuration locked.
+
+    Raises:
+        QueryError: There is no lake, or it cannot be read.
+    """
+    directory = lake.directory
+    if directory is not None and not directory.is_dir():
+        error = QueryError(f"lake: {directory}: no such directory")
+        error.hint = "start the service once (spanledger serve), or check data_dir"
+        raise error
+    connection = duckdb.connect()
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(
+            "SET temp_directory = $folder",
+            {"folder": f"{tempfile.gettempdir()}/duckdb"},
+        )
+        if memory_limit is not None:
+            connection.execute("SET memory_limit = $size", {"size": memory_limit})
+        connection.execute(f"CREATE SCHEMA {_RAW}")
+        for name in _in_order(view_names() if needed is None else needed):
+            _create_view(connection, lake, name, period)
+        _confine(connection, directory)
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        connection.close()
+        message = f"lake: {lake.url}: {str(error).splitlines()[0]}"
+        raise QueryError(message) from error
+    return connection
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, directory: Path | None) -> None:
+    allowed = (
+        [] if directory is None else [str(directory.resolve()), _escape(directory)]
+    )
+    connection.execute("SET allowed_directories = $allowed", {"allowed": allowed})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return the views to make, what they read before them."""
+    known = {*view_names(), *_READS}
+    ordered: dict[str, None] = {}
+    for name in names:
+        for needed in (*_READS.get(name, ()), name):
+            if needed in known or needed == _RAW_SPANS:
+                ordered[needed] = None
+    return list(ordered)
+
+
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, name: str, period: Period
+) -> None:
+    match name:
+        case "spans":
+            columns = connection.table("calls").columns
+            statement = spans_statement(lake.dimensions, columns)
+        case "calls_restated":
+            statement = _restated()
+        case "measured_calls":
+            connection.execute(sql_text("sql", _MEASURED))
+            return
+        case _:
+            statement = _table_statement(connection, lake, name, period)
+    connection.execute(f"CREATE VIEW {name} AS {statement}")
+
+
+def _restated() -> str:
+    folder = importlib.resources.files("collector.query") / "sql"
+    return (folder / f"{RESTATED}.sql").read_text()
+
+
+def _table_statement(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, name: str, period: Period
+) -> str:
+    table = name.rpartition(".")[2]
+    schema = lake.schema(table)
+    is_rollup = table in {rollup.name for rollup in ROLLUPS}
+    place = f"rollups/{table}" if is_rollup else table
+    directory = lake.directory
+    if directory is None:
+        source = f"{table}_files"
+        connection.register(source, _bucket_dataset(lake, place, schema))
+    elif globs := _globs(directory / place, period, "*" if is_rollup else "hour=*/*"):
+        listed = ", ".join(_literal(glob) for glob in globs)
+        types = "{'date': DATE}" if is_rollup else "{'date': DATE, 'hour': VARCHAR}"
+        source = (
+            f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true,"
+            f" hive_types = {types})"
+        )
+    else:
+        source = f"{table}_empty"
+        connection.register(source, schema.append(_HIVE.field("date")).empty_table())
+    columns = f"SELECT COLUMNS(lambda c: c <> 'hour') FROM {source}"  # noqa: S608
+    return columns + _where(schema, period)
+
+
+def _globs(folder: Path, period: Period, below: str) -> list[str]:
+    """Return patterns of the files of a table, only of days inside *period*."""
+    days = [
+        day
+        for day in sorted(folder.glob("date=*"))
+        if any(day.glob(f"{below}.parquet"))
+    ]
+    wanted = [day for day in days if _is_wanted(day.name, period)]
+    if not wanted:
+        return []
+    if len(wanted) == len(days):
+        return [f"{_escape(folder)}/date=*/{below}.parquet"]
+    return [f"{_escape(day)}/{below}.parquet" for day in wanted]
+
+
+def _is_wanted(folder: str, period: Period) -> bool:
+    text = folder.removeprefix("date=")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return False
+    if day.year == 1970:  # the empty typed file
+        return True
+    since, until = period
+    return (since is None or day >= since.date()) and (
+        until is None or day <= until.date()
+    )
+
+
+def _escape(path: Path) -> str:
+    """Return *path* as a pattern that matches only itself."""
+    text = str(path.resolve())
+    return "".join(f"[{char}]" if char in "*?[" else char for char in text)
+
+
+def _bucket_dataset(lake: Lake, place: str, schema: pa.Schema) -> ds.Dataset:
+    files, root = lake.files, lake.url
+    if files is None:
+        files, root = fs.FileSystem.from_uri(lake.url)
+    folder = f"{root.rstrip('/')}/{place}"
+    selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
+    whole = pa.schema([*schema, *_HIVE])
+    dataset: ds.Dataset = ds.FileSystemDatasetFactory(
+        files,
+        selector,
+        ds.ParquetFileFormat(),
+        ds.FileSystemFactoryOptions(
+            partition_base_dir=folder, partitioning=ds.HivePartitioning(_HIVE)
+        ),
+    ).finish(whole)
+    return dataset
+
+
+def _where(schema: pa.Schema, period: Period) -> str:
+    column = next((n for n in ("window_start", "timestamp") if n in schema.names), None)
+    if column is None:
+        return ""
+    tests = []
+    if period.since is not None:
+        tests.append(f"{column} >= TIMESTAMPTZ {_literal(period.since.isoformat())}")
+    if period.until is not None:
+        tests.append(f"{column} < TIMESTAMPTZ {_literal(period.until.isoformat())}")
+    return " WHERE " + " AND ".join(tests) if tests else ""
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
