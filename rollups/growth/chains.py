@@ -200,14 +200,16 @@ def _repeats(
     if not alike.any():
         return repeated
     before, after = before[alike], after[alike]
-    declared = pc.is_in(calls.column("step_source"), pa.array(DECLARED_STEPS))
-    step = np.where(declared.to_numpy(), integers(calls, "step", null=-1), -1)[order]
-    message = equality_codes(calls.column("input_hash"))[order]
-    same_step = (step[before] == step[after]) & (step[after] >= 0)
-    other_step = (
-        (step[before] != step[after]) & (step[before] >= 0) & (step[after] >= 0)
+    both = calls.select(("step", "step_source", "input_hash")).take(
+        pa.array(np.concatenate([order[before], order[after]]))
     )
-    same_message = (message[before] == message[after]) & (message[after] >= 0)
+    declared = pc.is_in(both.column("step_source"), pa.array(DECLARED_STEPS))
+    step = np.where(declared.to_numpy(), integers(both, "step", null=-1), -1)
+    first, second = np.split(step, 2)
+    message, repetition = np.split(equality_codes(both.column("input_hash")), 2)
+    same_step = (first == second) & (first >= 0)
+    other_step = (first != second) & (first >= 0) & (second >= 0)
+    same_message = (message == repetition) & (message >= 0)
     failure = (after - before > 1) & (
         (tokens[after - 1] == tokens[after]) | (tokens[before + 1] == tokens[after])
     )

@@ -5,12 +5,11 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from rollups.growth.chains import Curve
-from rollups.growth.columns import equality_codes
+from rollups.growth.columns import equality_codes, integers
 from rollups.growth.results import Asked
-from rollups.growth.segments import Bools, Ints, run_lengths
+from rollups.growth.segments import Bools, Ints, prefix_sums, run_lengths
 
 LONGEST_PERIOD: Final = 4
 LEAST_REPEATS: Final = 3
@@ -36,7 +35,7 @@ class Loops:
 
 @dataclass(frozen=True, slots=True)
 class _Signatures:
-    hashes: NDArray[np.uint64]
+    hashes: Ints
     comparable: Bools
     known: Bools
 
@@ -89,31 +88,58 @@ def _equal_to_earlier(
 
 
 def _sign(tool_calls: pa.Table, asked: Asked, curve: Curve) -> _Signatures:
-    """Add up one 64-bit mix per tool call: equal sets of calls, equal signatures."""
-    inside = asked.caller >= 0
-    rows = asked.rows[inside]
-    caller = asked.caller[inside]
-    name, arguments, result = (
-        equality_codes(tool_calls.column(column))[rows]
-        for column in ("tool_name", "arguments_hash", "result_hash")
-    )
-    mixed = _mix(
-        _mix(_mix(name) ^ arguments.astype(np.uint64)) ^ result.astype(np.uint64)
-    )
+    """
+    Add up one 64-bit mix per tool call: equal sets of calls, equal signatures.
+
+    Hashes are read only where tools and sizes already look like those of a call
+    before: text is what costs.
+    """
     size = curve.segments.size
-    hashes = np.zeros(size, dtype=np.uint64)
-    np.add.at(hashes, caller, mixed)
+    tools = np.flatnonzero(asked.caller >= 0)
+    name = equality_codes(tool_calls.column("tool_name"))[asked.rows[tools]]
+    rough = _mix(name)
+    for column in ("result_bytes", "result_tokens"):
+        rough = _mix(rough ^ integers(tool_calls, column, null=-1)[asked.rows[tools]])
+    alike = _like_earlier(curve, _added(rough, asked.caller[tools], size))
+    near = np.flatnonzero(alike[asked.caller[tools]])
+    name, tools = name[near], tools[near]
+    caller = asked.caller[tools]
+    rows = tool_calls.select(("arguments_hash", "result_hash")).take(asked.rows[tools])
+    arguments = equality_codes(rows.column("arguments_hash"))
+    result = equality_codes(rows.column("result_hash"))
+    mixed = _mix(_mix(_mix(name) ^ arguments) ^ result)
     comparable = np.zeros(size, dtype=np.bool_)
     comparable[caller] = True
     comparable[caller[arguments < 0]] = False
     known = comparable.copy()
     known[caller[result < 0]] = False
+    hashes = _added(mixed, caller, size)
     return _Signatures(hashes=hashes, comparable=comparable, known=known)
 
 
-def _mix(codes: Ints | NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _like_earlier(curve: Curve, rough: Ints) -> Bools:
+    """Tell which calls look like one 1 to 4 calls before or after them."""
+    alike = np.zeros(curve.segments.size, dtype=np.bool_)
+    for lag in range(1, LONGEST_PERIOD + 1):
+        same = (rough[lag:] == rough[:-lag]) & (rough[lag:] != 0)
+        same &= curve.segments.place[lag:] >= lag
+        alike[lag:] |= same
+        alike[:-lag] |= same
+    return alike
+
+
+def _added(mixed: Ints, caller: Ints, size: int) -> Ints:
+    """Return sums per call modulo 2**64; callers come in order."""
+    prefix = prefix_sums(mixed)
+    counts = np.bincount(caller, minlength=size)
+    ends = np.cumsum(counts)
+    sums: Ints = prefix[ends] - prefix[ends - counts]
+    return sums
+
+
+def _mix(codes: Ints) -> Ints:
     """Finish a 64-bit hash (splitmix64, Steele, Lea and Flood 2014)."""
-    mixed = codes.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = codes.view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    return (mixed ^ (mixed >> np.uint64(31))).view(np.int64)
