@@ -65,6 +65,7 @@ class Rules:
             off.add("budget")
         self._rules = [r for r in find_rules(settings.rules.dir) if r.name not in off]
         self.failed: dict[str, str] = {}
+        self._connection = duckdb.connect(config={"threads": 1})
 
     def about_traces(self, tables: Mapping[str, pa.Table]) -> pa.Table:
         """Return what the rules about single runs find in the rows of whole traces."""
@@ -108,20 +109,21 @@ class Rules:
         window: tuple[datetime, datetime],
     ) -> pa.Table:
         found = []
-        with duckdb.connect() as connection:
-            connection.execute("SET threads = 1")
-            for name, table in (*tables.items(), ("budgets", self._budgets)):
-                connection.register(name, table)
-            for rule in rules:
-                if rule.name in self.failed:
-                    continue
-                parameters: dict[str, Any] = {"since": window[0], "until": window[1]}
-                parameters |= self._parameters.get(rule.name, {})
-                try:
-                    found.append(run_rule(connection, rule, parameters))
-                except RuleError as error:
-                    self.failed[rule.name] = str(error)
-                    log.error("rule_failed", rule=rule.name, reason=str(error))
+        registered = {**tables, "budgets": self._budgets}
+        for name, table in registered.items():
+            self._connection.register(name, table)
+        for rule in rules:
+            if rule.name in self.failed:
+                continue
+            parameters: dict[str, Any] = {"since": window[0], "until": window[1]}
+            parameters |= self._parameters.get(rule.name, {})
+            try:
+                found.append(run_rule(self._connection, rule, parameters))
+            except RuleError as error:
+                self.failed[rule.name] = str(error)
+                log.error("rule_failed", rule=rule.name, reason=str(error))
+        for name in registered:
+            self._connection.unregister(name)
         return pa.concat_tables(found) if found else FINDING_SCHEMA.empty_table()
 
     def failures(self, now: datetime) -> pa.Table:

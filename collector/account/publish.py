@@ -1,6 +1,5 @@
 """Derived tables of the lake: one file per partition, replaced as a whole."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -39,36 +38,25 @@ def publish_empty_tables(target: Target, dimensions: tuple[str, ...]) -> None:
             target.publish(key, rollup.schema.empty_table())
 
 
-def publish_dirty(
-    store: Store, target: Target, *, keep_going: Callable[[], bool] = lambda: True
-) -> int:
+def publish_partitions(store: Store, target: Target) -> int:
     """
-    Publish the partitions that changed, and the rollups of their days.
+    Publish the partitions that changed; their days' rollups become due.
 
     Args:
         store: Marks what was published as clean; the caller commits it.
 
         target: The lake.
 
-        keep_going: Asked before each day; what is left stays dirty.
-
     Returns:
         Number of files written. Publishing again writes the same files.
     """
-    written = 0
-    days = sorted({partition.date for _, partition in store.dirty})
-    for date in days:
-        if not keep_going():
-            break
-        dirty = sorted(item for item in store.dirty if item[1].date == date)
-        for name, partition in dirty:
-            target.publish(
-                part_key(name, partition),
-                partition_rows(store, target, name, partition),
-            )
-        written += len(dirty) + publish_rollups(target, date, store.schemas)
-        store.dirty.difference_update(dirty)
-    return written
+    dirty = sorted(store.dirty)
+    for name, partition in dirty:
+        rows = partition_rows(store, target, name, partition)
+        target.publish(part_key(name, partition), rows)
+    store.dirty_days |= {partition.date for _, partition in dirty}
+    store.dirty.difference_update(dirty)
+    return len(dirty)
 
 
 def partition_rows(
@@ -97,17 +85,25 @@ def _last_keys(rows: pa.Table) -> list[str]:
     return [key for key in candidates if key in rows.column_names]
 
 
-def publish_rollups(target: Target, date: str, schemas: dict[str, pa.Schema]) -> int:
-    """Work out and publish every rollup of a UTC day from the published tables."""
-    since = datetime.fromisoformat(f"{date}T00:00:00+00:00").astimezone(UTC)
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")
-        for name in _ROLLUP_TABLES:
-            connection.register(name, day_rows(target, name, date, schemas[name]))
-        for rollup in ROLLUPS:
-            rows = run_rollup(connection, rollup, since, since + timedelta(days=1))
-            target.publish(rollup_key(rollup.name, date), rows)
-    return len(ROLLUPS)
+def publish_rollups(store: Store, target: Target) -> int:
+    """
+    Work out the rollups of the days that changed, from the published tables.
+
+    Returns:
+        Number of files written.
+    """
+    days = sorted(store.dirty_days)
+    with duckdb.connect(config={"threads": 1}) as connection:
+        for date in days:
+            since = datetime.fromisoformat(f"{date}T00:00:00+00:00").astimezone(UTC)
+            for name in _ROLLUP_TABLES:
+                rows = day_rows(target, name, date, store.schemas[name])
+                connection.register(name, rows)
+            for rollup in ROLLUPS:
+                found = run_rollup(connection, rollup, since, since + timedelta(days=1))
+                target.publish(rollup_key(rollup.name, date), found)
+            store.dirty_days.discard(date)
+    return len(days) * len(ROLLUPS)
 
 
 def day_rows(target: Target, name: str, date: str, schema: pa.Schema) -> pa.Table:

@@ -40,6 +40,7 @@ class Store:
         self.segments: list[Segment] = []
         self.taken: dict[str, str] = {}
         self.dirty: Dirty = set()
+        self.dirty_days: set[str] = set()
         self.settled: set[int] = set()
         self.window_findings: pa.Table = FINDING_SCHEMA.empty_table()
         self._next = 1
@@ -87,6 +88,7 @@ class Store:
         self.taken = manifest["taken"]
         self.settled = set(manifest["settled"])
         self.dirty = {(name, Partition(hour)) for name, hour in manifest["dirty"]}
+        self.dirty_days = set(manifest["dirty_days"])
         self._next = manifest["next"]
         path = self.root / _WINDOW_FINDINGS
         if path.exists():
@@ -105,6 +107,7 @@ class Store:
             "taken": self.taken,
             "settled": sorted(self.settled),
             "dirty": sorted([name, partition.hour] for name, partition in self.dirty),
+            "dirty_days": sorted(self.dirty_days),
             "next": self._next,
         }
         temporary = self.root / "manifest.json.tmp"

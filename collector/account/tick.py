@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from collector.account.evicted import Evicted
 from collector.account.findings import Rules, as_told
 from collector.account.ledger import make_ledger, read_spans
-from collector.account.publish import publish_dirty
+from collector.account.publish import publish_partitions, publish_rollups
 from collector.account.segments import SPANS, Traces, trace_numbers
 from collector.account.store import Store
 from collector.alerts import AlertStore
@@ -26,23 +26,20 @@ from collector.lake.layout import Partition, hours_of, part_key, table_schemas
 from collector.lake.target import Target
 from proto_handlers.schema import normalised_schema
 
-_ROWS_PER_TICK: Final = 200_000
+_ROWS_PER_TICK: Final = 100_000
 _KEPT_COMMITS: Final = 256
 _FORGET_EVERY: Final = 512
 _SMALL_HOUR_CALLS: Final = 250_000
 _PUBLISH_SHARE: Final = 0.1
+_SMALL_PUBLISH_SHARE: Final = 0.5
 _TOLD_HOURS: Final = 24
 _TELL_SECONDS: Final = 5.0
 
 log = structlog.get_logger(component="account")
 
 SPANS_ACCOUNTED: Final = Counter("spanledger_spans_accounted", "spans in the ledger")
-CALLS: Final = Gauge("spanledger_calls_working", "calls in the working tables")
 UNPRICED: Final = Counter(
     "spanledger_calls_unpriced", "ledger rows made without a price", ["reason"]
-)
-AGE: Final = Gauge(
-    "spanledger_published_age_seconds", "age of the oldest row not published"
 )
 
 
@@ -81,7 +78,7 @@ class Account:
         self._tell_due = 0.0
         self._oldest_new = datetime.now(UTC)
         self._publish_due = 0.0
-        self._dirty_since: float | None = None
+        self._rollups_due = 0.0
         self._forgotten = 0
 
     def tick(self, *, publish: bool = True) -> Ticked:
@@ -102,14 +99,14 @@ class Account:
         if keys or looked or self._store.dirty:
             self._store.commit()
         if publish:
-            self._publish()
+            self._publish(is_behind=more)
         self._tidy()
         return Ticked(*taken, more)
 
     @property
     def is_dirty(self) -> bool:
         """Whether something changed that is not published."""
-        return bool(self._store.dirty)
+        return bool(self._store.dirty or self._store.dirty_days)
 
     def has_news(self) -> bool:
         """Return whether a commit record waits to be taken."""
@@ -146,6 +143,7 @@ class Account:
             oldest = pc.min(ledger.calls.column("timestamp")).as_py()
             self._oldest_new = min(self._oldest_new, oldest)
         self._count(ledger.calls, new.num_rows)
+        pa.default_memory_pool().release_unused()
         return new.num_rows, len(touched)
 
     def _late_spans(self, touched: Traces, new: set[str]) -> pa.Table | None:
@@ -191,8 +189,7 @@ class Account:
         self._store.replace_window_findings(
             pa.concat_tables([kept, found, self._rules.failures(now)])
         )
-        spent = time.monotonic() - started
-        self._windows_due = time.monotonic() + spent / _PUBLISH_SHARE
+        self._windows_due = _due_after(started, _PUBLISH_SHARE)
         return True
 
     def _rows_since(
@@ -223,25 +220,25 @@ class Account:
             self._wake_alerts()
         self._tell_due = time.monotonic() + _TELL_SECONDS
 
-    def _publish(self) -> None:
+    def _publish(self, *, is_behind: bool) -> None:
         store = self._store
-        if not store.dirty:
-            self._dirty_since = None
-            AGE.set(0)
+        if not store.dirty and not store.dirty_days:
             return
         started = time.monotonic()
-        if self._dirty_since is None:
-            self._dirty_since = started
-        AGE.set(started - self._dirty_since)
-        largest = max(store.count("calls", p.hour) for _, p in store.dirty)
-        if largest >= _SMALL_HOUR_CALLS and started < self._publish_due:
-            return
-        files = publish_dirty(store, self._target)
-        store.commit()
-        spent = time.monotonic() - started
-        self._publish_due = time.monotonic() + spent / _PUBLISH_SHARE
-        self._dirty_since = None
-        log.info("tables_published", files=files, seconds=round(spent, 3))
+        files = 0
+        if store.dirty and started >= self._publish_due:
+            largest = max(store.count("calls", p.hour) for _, p in store.dirty)
+            files += publish_partitions(store, self._target)
+            is_small = largest < _SMALL_HOUR_CALLS and not is_behind
+            share = _SMALL_PUBLISH_SHARE if is_small else _PUBLISH_SHARE
+            self._publish_due = _due_after(started, share)
+        started = time.monotonic()
+        if store.dirty_days and started >= self._rollups_due:
+            files += publish_rollups(store, self._target)
+            self._rollups_due = _due_after(started, _PUBLISH_SHARE)
+        if files:
+            store.commit()
+            log.debug("tables_published", files=files)
 
     def finish(self, *, tell: bool = True) -> None:
         """Look at windows once more and publish everything, however long it takes."""
@@ -250,8 +247,8 @@ class Account:
         self._look_at_windows(now, changed=True)
         if tell:
             self._tell(now)
-        if self._store.dirty:
-            publish_dirty(self._store, self._target)
+        publish_partitions(self._store, self._target)
+        publish_rollups(self._store, self._target)
         self._store.commit()
 
     def look_back(self, moment: datetime) -> None:
@@ -285,6 +282,12 @@ class Account:
             "dirty_partitions": len(self._store.dirty),
             "taken": dict(self._store.taken),
         }
+
+
+def _due_after(started: float, share: float) -> float:
+    """Return when work begun at *started* may be done again to take *share* of time."""
+    now = time.monotonic()
+    return now + (now - started) * (1 / share - 1)
 
 
 def store_schemas(settings: Settings) -> dict[str, pa.Schema]:
