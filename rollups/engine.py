@@ -60,12 +60,19 @@ def run_rollup(
     Returns:
         Rows with exactly ``rollup.schema``, ordered by time and keys; also for none.
     """
-    connection.execute("SET TimeZone = 'UTC'")
+    _use_utc(connection)
     connection.execute(sql_text("sql", "measured_calls"))
     found = connection.sql(
         sql_text("sql", rollup.name), params={"since": since, "until": until}
     ).to_arrow_table()
     return found.select(rollup.schema.names).cast(rollup.schema)
+
+
+def _use_utc(connection: duckdb.DuckDBPyConnection) -> None:
+    # a connection whose configuration is locked is in UTC already
+    zone = connection.sql("SELECT current_setting('TimeZone')").fetchone()
+    if zone != ("UTC",):
+        connection.execute("SET TimeZone = 'UTC'")
 
 
 def budget_table(budgets: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -101,7 +108,7 @@ def run_rule(
     Raises:
         RuleError: The text is not one query, it fails, or its result is no finding.
     """
-    connection.execute("SET TimeZone = 'UTC'")
+    _use_utc(connection)
     try:
         text = rule.path.read_text() if rule.path else sql_text("rules", rule.name)
         given = _bind(connection, text, {**rule.parameters, **parameters})
