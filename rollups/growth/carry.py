@@ -152,6 +152,16 @@ def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carri
     return Carried(tokens=tokens, calls=calls, items=items, shares=shares)
 
 
+def carry_outside(curve: Curve, resent: Resent, wasted: Bools) -> Floats:
+    """Return which share of the carry of what enters each call is not in *wasted*."""
+    ones = np.ones(curve.segments.size)
+    whole = scan_backward(curve.segments, resent.keep, ones)
+    free = scan_backward(curve.segments, resent.keep, (~wasted).astype(np.float64))
+    share = np.ones(curve.segments.size)
+    np.divide(free, whole, out=share, where=whole > 0)
+    return share
+
+
 def _lay_out(segments: Segments, owner: Ints) -> Items:
     """Place the results of each segment, *owner* per result, and two more items."""
     count = len(segments.counts)

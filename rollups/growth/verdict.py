@@ -130,7 +130,7 @@ def _investigate(
         resent_usd=by_segment,
         carried_usd=by_result,
         waste=measure_waste(
-            calls, conversations, steps, asked, carried, by_result, loops
+            calls, conversations, steps, resent, asked, carried, by_result, loops
         ),
     )
 

@@ -5,6 +5,7 @@ Slow and obvious on purpose: lists and loops, quadratic carry, no numpy. Rows ar
 dictionaries with the column names of `calls` and `tool_calls`.
 """
 
+import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 from statistics import median
@@ -94,7 +95,7 @@ def find_lanes(sizes: list[int]) -> list[list[int]]:
     everyone = list(range(len(sizes)))
     if len(sizes) < 8:
         return [everyone]
-    change = [b - a for a, b in zip(sizes, sizes[1:], strict=False)]
+    change = [b - a for a, b in itertools.pairwise(sizes)]
     large = [
         10 * abs(d) > 3 * max(a, b)
         for d, a, b in zip(change, sizes, sizes[1:], strict=False)
@@ -109,11 +110,9 @@ def find_lanes(sizes: list[int]) -> list[list[int]]:
         upper = [_nearer(sizes, upper, at) for at in everyone]
     lanes = [[at for at in everyone if upper[at] is lane] for lane in (False, True)]
     inside = sum(
-        abs(sizes[b] - sizes[a])
-        for lane in lanes
-        for a, b in zip(lane, lane[1:], strict=False)
+        abs(sizes[b] - sizes[a]) for lane in lanes for a, b in itertools.pairwise(lane)
     )
-    switches = sum(a != b for a, b in zip(upper, upper[1:], strict=False))
+    switches = sum(a != b for a, b in itertools.pairwise(upper))
     tangled = (
         min(map(len, lanes)) >= 3
         and 2 * switches >= len(sizes) - 1
@@ -151,7 +150,7 @@ def judge_lane(
     for caller, tool in asked:
         if caller in places:
             results[places.index(caller) + 1].append(dict(tool))
-    change = [0] + [b - a for a, b in zip(x, x[1:], strict=False)]
+    change = [0] + [b - a for a, b in itertools.pairwise(x)]
     size_results(results, change, answer)
     entering = [
         sum(_zero(tool["result_tokens"]) for tool in results[k]) for k in range(n)
@@ -163,7 +162,7 @@ def judge_lane(
     usd = [
         price_resent(row, x[0], part) for row, part in zip(calls, resent, strict=True)
     ]
-    carry(results, answer, keep, entered, excess, sum(resent))
+    carry(results, answer, keep, entered, excess, sum(resent), looping)
     growth = judge_growth(x, change, known, jump, organic, resent)
     jumps = [k for k in range(n) if jump[k]]
     return {
@@ -176,7 +175,7 @@ def judge_lane(
         "resent_tokens": sum(resent),
         "excess_tokens": sum(excess),
         "resent_usd": None if None in usd else sum(usd),
-        "jump_carry": sum(tool["carried_tokens"] for k in jumps for tool in results[k]),
+        "jump_carry": sum(tool["outside_loop"] for k in jumps for tool in results[k]),
         "results": [tool for tools in results for tool in tools],
     }
 
@@ -430,6 +429,7 @@ def carry(
     entered: list[float],
     excess: list[int],
     total: int,
+    looping: list[bool],
 ) -> None:
     """Charge what was sent again to results, answers and the rest."""
     n = len(keep)
@@ -454,9 +454,12 @@ def carry(
             tool["carried_steps"] = len(survived) if k < n else 0
     everything = rest + output + sum(t["weight"] for ts in results for t in ts)
     scale = total / everything if everything else 0.0
-    for tools in results:
+    for k, tools in enumerate(results):
         for tool in tools:
             tool["carried_tokens"] = tool["weight"] * scale
+            free = sum(kept[k][i] for i in range(k + 1, n) if not looping[i])
+            share = free / lasting[k] if k < n and lasting[k] else 1.0
+            tool["outside_loop"] = tool["carried_tokens"] * share
 
 
 def summarise(
