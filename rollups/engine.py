@@ -70,8 +70,8 @@ def run_rollup(
 
 def _use_utc(connection: duckdb.DuckDBPyConnection) -> None:
     # a connection whose configuration is locked is in UTC already
-    zone = connection.sql("SELECT current_setting('TimeZone')").fetchone()
-    if zone != ("UTC",):
+    zone = connection.sql("SELECT current_setting('TimeZone')").fetchall()
+    if zone != [("UTC",)]:
         connection.execute("SET TimeZone = 'UTC'")
 
 
