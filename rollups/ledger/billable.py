@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow.compute as pc
 
-from rollups.ledger.columns import NONE, Ints, Mask, codes_of, flags, one_chunk
+from rollups.ledger.columns import NONE, Ints, Mask, flags, one_chunk
 from rollups.ledger.spans import Spans
 from rollups.ledger.twins import SLACK_NANOS, group_calls
 
@@ -95,7 +95,7 @@ def bill(spans: Spans, *, failed: Mask, agent_distance: Ints) -> Bill:
         agent_distance: For every span, steps up to its agent; large without one.
     """
     has_usage = spans.flags("has_usage")
-    is_total = spans.words("span_role", _TOTAL_ROLES) | spans.flags("is_total")
+    is_total = spans.roles(*_TOTAL_ROLES) | spans.flags("is_total")
     is_call = spans.flags("is_call") & ~is_total
     restating = has_usage & ~is_call
     booked, restated = _totals(spans, is_call & has_usage, restating)
@@ -262,7 +262,7 @@ def _mark_members(calls: Calls, billed: Ints) -> None:
 def _excluded(
     spans: Spans, calls: Calls, has_usage: Mask, billed: Ints, restated: Ints
 ) -> Excluded:
-    scope = codes_of(spans.column("scope_name"))[0]
+    scope = spans.codes("scope_name")
     is_member = billed[:-1] != NONE
     repeats = np.flatnonzero(
         has_usage & is_member & (billed[:-1] != np.arange(spans.size))

@@ -193,9 +193,12 @@ def _call_columns(read: _Read, identity: Columns) -> tuple[Columns, Mask]:
     columns = call_rows(spans, calls, steps=steps, failed=failed, operation=operation)
     chains = number_chains(
         run,
-        conversation=identity["conversation_id"],
-        prompt=columns["system_prompt_hash"],
         in_loop=in_loop,
+        by=(
+            identity["conversation_id"],
+            identity["agent_name"],
+            columns["system_prompt_hash"],
+        ),
     )
     run_id = take(read.runs.run_id, run)
     columns |= identity | {"run_id": run_id, "chain_id": chains.ids(run_id)}
@@ -261,9 +264,13 @@ def _table(columns: Columns, schema: pa.Schema) -> pa.Table:
     """Return the columns of *schema*; one that is not there is null."""
     size = len(next(iter(columns.values())))
     arrays = [
-        columns[field.name].cast(field.type)
+        _of_type(columns[field.name], field.type)
         if field.name in columns
         else pa.nulls(size, field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    return column if column.type.equals(kind) else column.cast(kind)

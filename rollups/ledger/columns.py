@@ -23,7 +23,7 @@ def one_chunk(table: pa.Table, name: str) -> pa.Array:
 def integers(column: pa.Array, *, null: int = 0) -> Ints:
     """Return integers or times as int64, with *null* in place of null."""
     if column.null_count:
-        column = pc.fill_null(column, pa.scalar(null).cast(column.type))
+        column = pc.fill_null(column, pa.scalar(null, column.type))
     return column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
 
 
@@ -43,11 +43,24 @@ def known(column: pa.Array) -> Mask:
     return column.is_valid().to_numpy(zero_copy_only=False)
 
 
+def texts_of(words: tuple[str, ...]) -> pa.Array:
+    """Return words as a text column."""
+    return pa.array(words, pa.string())
+
+
 def equals(column: pa.Array, words: tuple[str, ...]) -> Mask:
     """Return where a text column is one of *words*."""
     if column.null_count == len(column):
         return np.zeros(len(column), np.bool_)
-    return pc.is_in(column, value_set=pa.array(words)).to_numpy(zero_copy_only=False)
+    found = pc.is_in(column, value_set=texts_of(words))
+    return found.to_numpy(zero_copy_only=False)
+
+
+def places_of(column: pa.Array, words: tuple[str, ...]) -> Ints:
+    """Return each text's place among *words*, `NONE` if it is none of them."""
+    if column.null_count == len(column):
+        return np.full(len(column), NONE)
+    return integers(pc.index_in(column, value_set=texts_of(words)), null=NONE)
 
 
 def codes_of(column: pa.Array) -> tuple[Ints, pa.Array]:
@@ -82,12 +95,51 @@ def from_integers(values: Ints, kind: pa.DataType, *, null: Mask) -> pa.Array:
     return pa.array(values, mask=null).cast(kind)
 
 
+def order_by(group: Ints, value: Ints, *, tie: Ints | None = None) -> Ints:
+    """
+    Return the rows by group, then value, then *tie* or, without one, row.
+
+    One sort of one number where both fit: several times faster than two.
+    """
+    size = len(group)
+    if size == 0:
+        return np.zeros(0, np.int64)
+    groups = int(group.max()) + 1
+    least = np.full(groups, np.iinfo(np.int64).max)
+    np.minimum.at(least, group, value)
+    offset = value - least[group]
+    width = int(offset.max()) + 1
+    if offset.min() < 0 or groups * width > np.iinfo(np.int64).max:
+        return np.lexsort((np.arange(size) if tie is None else tie, value, group))
+    key = group * width + offset
+    order = np.argsort(key)
+    ordered = key[order]
+    same = ordered[1:] == ordered[:-1]
+    if same.any():
+        # The fast sort leaves equal keys in any order: settle those alone.
+        places = np.flatnonzero(np.r_[same, False] | np.r_[False, same])
+        rows = order[places]
+        last = rows if tie is None else tie[rows]
+        order[places] = rows[np.lexsort((last, key[rows]))]
+    return order
+
+
 def group_ranks(groups: Ints) -> Ints:
     """Return each row's place among the rows of its group, in row order."""
-    order = np.argsort(groups, kind="stable")
-    ordered = groups[order]
+    order = order_by(groups, np.arange(len(groups)))
     ranks = np.empty_like(groups)
-    ranks[order] = np.arange(len(groups)) - starts_of(ordered)
+    ranks[order] = np.arange(len(groups)) - starts_of(groups[order])
+    return ranks
+
+
+def dense_ranks(group: Ints, value: Ints) -> Ints:
+    """Return the place of each value among the distinct values of its group."""
+    order = order_by(group, value)
+    ordered = group[order]
+    fresh = np.r_[True, (np.diff(ordered) != 0) | (np.diff(value[order]) != 0)]
+    count = np.cumsum(fresh)
+    ranks = np.empty_like(group)
+    ranks[order] = count - count[starts_of(ordered)]
     return ranks
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rollups.ledger.billable import Calls
-from rollups.ledger.columns import NONE, Ints, Mask, codes_of, known, one_chunk, take
+from rollups.ledger.columns import NONE, Ints, Mask, known, one_chunk, take, texts_of
 from rollups.ledger.spans import Spans, identity_names
 
 FEATURE_SOURCES: Final = ("own", "ancestor", "resource", "workflow", "route")
@@ -78,7 +78,7 @@ def _of_same_agent(spans: Spans, source: Ints) -> Ints:
     """Leave out sources that speak of another agent than the span's own."""
     if (source == NONE).all():
         return source
-    names = codes_of(spans.column("own_agent_name"))[0]
+    names = spans.codes("own_agent_name")
     nearest = _nearest(spans, one_chunk(spans.table, "own_agent_name"))
     agent = np.append(names, NONE)[nearest]
     there = np.append(agent, NONE)[source]
@@ -138,7 +138,7 @@ def _feature(spans: Spans, subjects: Subjects, found: Ints) -> dict[str, pa.Arra
     for code, layer in reversed(list(enumerate(layers, start=_ANCESTOR))):
         source[known(layer)] = code
     source[_is_own(subjects, found)] = _OWN
-    words = pa.array(FEATURE_SOURCES)
+    words = texts_of(FEATURE_SOURCES)
     return {"feature": _first_known(layers), "feature_source": take(words, source)}
 
 

@@ -17,6 +17,7 @@ from rollups.ledger.columns import (
     one_chunk,
     ranks_of,
     take,
+    texts_of,
 )
 from rollups.ledger.runs import Runs
 from rollups.ledger.spans import Spans
@@ -114,7 +115,7 @@ def call_rows(
         "span_id": spans.pick("span_id", calls.span),
         "usage_span_id": spans.pick("span_id", np.where(counted, calls.counted, NONE)),
         "step": from_integers(steps.step, pa.int32(), null=steps.step == NONE),
-        "step_source": take(pa.array(STEP_SOURCES), steps.source),
+        "step_source": take(texts_of(STEP_SOURCES), steps.source),
         "attempt": pa.array(steps.attempt).cast(pa.int32()),
         "service_name": spans.pick("service_name", calls.span),
         "operation": operation,
@@ -155,7 +156,7 @@ def tool_rows(spans: Spans, tools: Ints, *, failed: Mask) -> Columns:
         "duration_ms": durations_ms(spans, tools),
         "error_type": errors(spans.pick("error_type", tools), failed[tools]),
         "result_tokens_source": take(
-            pa.array(["reported"]), np.where(reported, 0, NONE)
+            texts_of(("reported",)), np.where(reported, 0, NONE)
         ),
     }
 
@@ -195,7 +196,7 @@ def excluded_rows(spans: Spans, excluded: Excluded) -> Columns:
             "output_tokens",
         )
     }
-    columns["reason"] = take(pa.array(REASONS), excluded.reason)
+    columns["reason"] = take(texts_of(REASONS), excluded.reason)
     columns["billed_trace_id"] = spans.pick("trace_id", excluded.billed)
     columns["billed_span_id"] = spans.pick("span_id", excluded.billed)
     order = np.lexsort(

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rollups.ledger.columns import NONE, Ints, Mask, codes_of, one_chunk, ranks_of
+from rollups.ledger.columns import NONE, Ints, Mask, one_chunk, ranks_of
 from rollups.ledger.spans import Spans
 
 _AGENT, _UNSEEN_AGENT, _KEY, _TRACE = range(4)
@@ -50,7 +50,7 @@ class _Claims(NamedTuple):
 
 def nearest_agent(spans: Spans) -> Ints:
     """Return each span's nearest agent span, itself first; n for none."""
-    return spans.tree.nearest(spans.words("span_role", ("agent",)))
+    return spans.tree.nearest(spans.roles("agent"))
 
 
 def agent_distance(spans: Spans, agent: Ints) -> Ints:
@@ -134,8 +134,8 @@ def _keys(spans: Spans) -> tuple[Ints, Ints]:
     if column.null_count == len(column):
         return np.full(spans.size, NONE), np.full(spans.size, NONE)
     source = spans.tree.nearest(spans.known("run_key"))
-    text, texts = codes_of(spans.column("run_key"))
-    key = np.append(spans.trace * len(texts) + text, NONE)[source]
+    text = spans.codes("run_key")
+    key = np.append(spans.trace * (int(text.max()) + 1) + text, NONE)[source]
     found = source < spans.size
     numbered = np.full(spans.size, NONE)
     numbered[found] = np.unique(key[found], return_inverse=True)[1]
@@ -154,7 +154,7 @@ def _unseen_agents(spans: Spans) -> Ints:
     orphan = np.flatnonzero(spans.missing != NONE)
     if len(orphan) == 0:
         return unseen
-    evidence = spans.words("span_role", ("tool", "step"))
+    evidence = spans.roles("tool", "step")
     says = (spans.steps() != NONE) | spans.known("own_agent_name")
     evidence |= spans.flags("is_call") & (says | spans.known("own_agent_id"))
     parents, number = np.unique(spans.missing[orphan], return_inverse=True)

@@ -1,10 +1,10 @@
 """Spans in canonical order: one row per span id, with its place in its tree."""
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from rollups.ledger.columns import (
     NONE,
@@ -13,14 +13,15 @@ from rollups.ledger.columns import (
     codes_of,
     equals,
     flags,
-    from_integers,
     integers,
     known,
     one_chunk,
-    ranks_of,
-    take,
+    order_by,
+    places_of,
 )
+from rollups.ledger.ids import number_ids
 from rollups.ledger.tree import Tree, plant
+from rollups.ledger.versions import choose_versions
 from rollups.schema import IDENTITY_FIELDS
 
 _TEXT_FIELDS: Final = (
@@ -94,6 +95,7 @@ REQUIRED_FIELDS: Final = pa.schema(
 )
 """Columns of a normalised span that the ledger reads, identities apart."""
 
+_ROLES: Final = ("agent", "tool", "retrieval", "workflow", "step")
 _LAST_STEP: Final = np.iinfo(np.int32).max
 _IDENTITY_NAMES: Final = tuple(field.name for field in IDENTITY_FIELDS)
 
@@ -115,7 +117,8 @@ def required_fields(dimensions: tuple[str, ...] = ()) -> pa.Schema:
     return pa.schema([*REQUIRED_FIELDS, *identities])
 
 
-class Spans(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Spans:
     """
     Distinct spans, sorted by (trace_id, timestamp, span_id); a place is a row here.
 
@@ -132,34 +135,49 @@ class Spans(NamedTuple):
     missing: Ints
     received_unix_nano: Ints
     replaced: Ints
+    _numbers: dict[str, Ints] = field(default_factory=dict, repr=False)
+    _known: dict[str, Mask] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> int:
         """Return the number of spans."""
         return len(self.rows)
 
-    def column(self, name: str) -> pa.Array:
-        """Return a column in canonical order."""
-        return take(one_chunk(self.table, name), self.rows)
-
     def pick(self, name: str, places: Ints) -> pa.Array:
         """Return a column's values at *places*; `NONE` gives null."""
-        return take(one_chunk(self.table, name), self.rows_at(places))
-
-    def rows_at(self, places: Ints) -> Ints:
-        """Return the table's rows at *places*, `NONE` for `NONE`."""
-        if self.size == 0:
-            return np.full(len(places), NONE)
-        return np.where(places < 0, NONE, self.rows[places])
+        column = one_chunk(self.table, name)
+        if column.null_count == len(column):
+            return pa.nulls(len(places), column.type)
+        rows = self.rows[places]
+        missing = places < 0
+        if missing.any():
+            return column.take(pa.array(rows, mask=missing))
+        return column.take(pa.array(rows))
 
     def numbers(self, name: str) -> Ints:
         """Return an integer column in canonical order, 0 for null."""
-        return integers(one_chunk(self.table, name))[self.rows]
+        found = self._numbers.get(name)
+        if found is None:
+            found = integers(one_chunk(self.table, name))[self.rows]
+            self._numbers[name] = found
+        return found
+
+    def known(self, name: str) -> Mask:
+        """Return in canonical order where a column has a value."""
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = known(one_chunk(self.table, name))[self.rows]
+        return found
 
     def steps(self) -> Ints:
         """Return the steps that spans declare, `NONE` where none fits the column."""
-        step = integers(one_chunk(self.table, "step"), null=NONE)[self.rows]
-        return np.where((step >= 0) & (step <= _LAST_STEP), step, NONE)
+        step = self.numbers("step")
+        fits = self.known("step") & (step >= 0) & (step <= _LAST_STEP)
+        return np.where(fits, step, NONE)
+
+    def codes(self, name: str) -> Ints:
+        """Return in canonical order codes that are equal where texts are."""
+        return codes_of(one_chunk(self.table, name))[0][self.rows]
 
     def flags(self, name: str) -> Mask:
         """Return a boolean column in canonical order, false for null."""
@@ -169,17 +187,19 @@ class Spans(NamedTuple):
         """Return in canonical order where a text column is one of *words*."""
         return equals(one_chunk(self.table, name), words)[self.rows]
 
-    def known(self, name: str) -> Mask:
-        """Return in canonical order where a column has a value."""
-        return known(one_chunk(self.table, name))[self.rows]
+    def roles(self, *roles: str) -> Mask:
+        """Return in canonical order which spans have one of *roles*."""
+        found = self._numbers.get("span_role")
+        if found is None:
+            role = one_chunk(self.table, "span_role")
+            found = places_of(role, _ROLES)[self.rows]
+            self._numbers["span_role"] = found
+        return np.isin(found, [_ROLES.index(role) for role in roles])
 
 
 def read_spans(table: pa.Table, *, dimensions: tuple[str, ...] = ()) -> Spans:
     """
     Put the spans of whole traces in canonical order, one row per span id.
-
-    Of two versions of one span the one with the later end wins, then the one with
-    the larger content. Equal versions count once.
 
     Raises:
         ValueError: A required column is missing.
@@ -188,138 +208,31 @@ def read_spans(table: pa.Table, *, dimensions: tuple[str, ...] = ()) -> Spans:
     if missing:
         message = f"spans: no column {', '.join(sorted(missing))}"
         raise ValueError(message)
-    keys = _span_keys(table)
-    versions = _choose_versions(table, keys)
-    rows, trace = _in_order(table, keys.trace, versions.rows)
-    parent = _parents(keys, rows)
-    received = integers(one_chunk(table, "received_unix_nano"))
+    keys = number_ids(table)
+    versions = choose_versions(table, keys.span)
+    start = integers(one_chunk(table, "timestamp"))[versions.rows]
+    trace, span = keys.trace[versions.rows], keys.span[versions.rows]
+    order = order_by(trace, start, tie=span)
+    rows, span = versions.rows[order], span[order]
+    named = keys.parent[rows]
+    parent = _places_of(named, span)
     return Spans(
         table=table,
         rows=rows,
-        trace=trace,
+        trace=trace[order],
         tree=plant(parent),
-        missing=np.where(parent == NONE, keys.parent[rows], NONE),
-        received_unix_nano=versions.earliest(received)[rows],
-        replaced=versions.replaced[rows],
+        missing=np.where(parent == NONE, named, NONE),
+        received_unix_nano=versions.received_unix_nano[order],
+        replaced=versions.replaced[order],
     )
 
 
-class _Keys(NamedTuple):
-    """Numbers that are equal where (trace, span id) are; `NONE` for no parent."""
-
-    trace: Ints
-    span: Ints
-    parent: Ints
-
-
-def _span_keys(table: pa.Table) -> _Keys:
-    trace, traces = ranks_of(one_chunk(table, "trace_id"))
-    span_id = one_chunk(table, "span_id")
-    both = pa.concat_arrays([span_id, one_chunk(table, "parent_span_id")])
-    codes, texts = codes_of(both)
-    if len(texts) * max(len(traces), 1) > np.iinfo(np.int64).max:
-        message = "spans: too many traces at once"
-        raise ValueError(message)
-    span, parent = codes[: len(trace)], codes[len(trace) :]
-    # The first code of a trace's block is the trace's number: keys stay distinct.
-    base = trace * len(texts)
-    return _Keys(trace, base + span, np.where(parent == NONE, NONE, base + parent))
-
-
-class _Versions(NamedTuple):
-    rows: Ints
-    """Row of the winning version of each span."""
-    first: Ints
-    """For each row, a row that stands for its span id."""
-    replaced: Ints
-    """For each row, the best version it replaces."""
-
-    def earliest(self, received: Ints) -> Ints:
-        """Return for each row the least of *received* over its span's versions."""
-        if len(self.rows) == len(received):
-            return received
-        least = received.copy()
-        np.minimum.at(least, self.first, received)
-        return least[self.first]
-
-
-def _choose_versions(table: pa.Table, keys: _Keys) -> _Versions:
-    size = table.num_rows
-    places = np.arange(size)
-    span = pa.array(keys.span)
-    first = integers(pc.index_in(span, value_set=span))
-    replaced = np.full(size, NONE)
-    repeated = np.flatnonzero(first != places)
-    if len(repeated) == 0:
-        return _Versions(places, first, replaced)
-    several = np.zeros(size, np.bool_)
-    several[first[repeated]] = True
-    several = several[first]
-    ordered, changed = _by_content(table, np.flatnonzero(several), first)
-    fresh = np.r_[True, first[ordered[1:]] != first[ordered[:-1]]]
-    last = np.r_[fresh[1:], True]
-    steps = np.arange(len(ordered))
-    start = np.maximum.accumulate(np.where(fresh, steps, 0))
-    change = np.maximum.accumulate(np.where(changed, steps, 0))
-    loser = np.where(change > start, ordered[change - 1], NONE)
-    replaced[ordered[last]] = loser[last]
-    rows = np.sort(np.r_[places[~several], ordered[last]])
-    return _Versions(rows, first, replaced)
-
-
-def _by_content(table: pa.Table, rows: Ints, first: Ints) -> tuple[Ints, Mask]:
-    """
-    Sort *rows* by span, then end, then content, so that the winner comes last.
-
-    Also returns where a row differs from the row before it, spans aside.
-    """
-    end = integers(one_chunk(table, "end_unix_nano"))
-    ordered = rows[np.lexsort((end[rows], first[rows]))]
-    follows = np.flatnonzero(first[ordered[1:]] == first[ordered[:-1]]) + 1
-    names = sorted(set(table.column_names) - {"received_unix_nano"})
-    columns = (take(one_chunk(table, name), ordered) for name in names)
-    ranks = [_ranks(column) for column in columns if _differs(column, follows).any()]
-    order = np.lexsort((*reversed(ranks), end[ordered], first[ordered]))
-    changed = np.zeros(len(ordered), np.bool_)
-    for rank in ranks:
-        changed[1:] |= rank[order[1:]] != rank[order[:-1]]
-    return ordered[order], changed
-
-
-def _differs(column: pa.Array, follows: Ints) -> Mask:
-    if column.null_count == len(column):
-        return np.zeros(len(follows), np.bool_)
-    valid = known(column)
-    one, other = take(column, follows), take(column, follows - 1)
-    equal = pc.fill_null(pc.equal(one, other), False).to_numpy(zero_copy_only=False)
-    return ~equal & (valid[follows] | valid[follows - 1])
-
-
-def _ranks(column: pa.Array) -> Ints:
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    return ranks_of(column)[0]
-
-
-def _in_order(table: pa.Table, trace: Ints, rows: Ints) -> tuple[Ints, Ints]:
-    """Return *rows* by (trace, timestamp, span id), and their traces."""
-    start = integers(one_chunk(table, "timestamp"))
-    rows = rows[np.lexsort((start[rows], trace[rows]))]
-    tied = (trace[rows[1:]] == trace[rows[:-1]]) & (start[rows[1:]] == start[rows[:-1]])
-    if tied.any():
-        places = np.flatnonzero(np.r_[tied, False] | np.r_[False, tied])
-        some = rows[places]
-        names = ranks_of(take(one_chunk(table, "span_id"), some))[0]
-        rows[places] = some[np.lexsort((names, start[some], trace[some]))]
-    return rows, trace[rows]
-
-
-def _parents(keys: _Keys, rows: Ints) -> Ints:
-    span = pa.array(keys.span[rows])
-    parent = keys.parent[rows]
-    found = pc.index_in(
-        from_integers(parent, pa.int64(), null=parent < 0), value_set=span
-    )
-    places = integers(found, null=NONE)
-    places[places == np.arange(len(places))] = NONE
-    return places
+def _places_of(wanted: Ints, keys: Ints) -> Ints:
+    """Return the place of each wanted key, `NONE` without one or if it is its own."""
+    if len(keys) == 0:
+        return wanted
+    order = np.argsort(keys)
+    ordered = keys[order]
+    spot = np.minimum(np.searchsorted(ordered, wanted), len(keys) - 1)
+    place = np.where(ordered[spot] == wanted, order[spot], NONE)
+    return np.where(place == np.arange(len(keys)), NONE, place)

@@ -12,8 +12,10 @@ from rollups.ledger.columns import (
     Ints,
     Mask,
     codes_of,
+    dense_ranks,
     equals,
     group_ranks,
+    order_by,
     starts_of,
     take,
 )
@@ -88,9 +90,9 @@ def number_steps(
 
 
 def _frame_steps(spans: Spans, calls: Calls, run: Ints) -> Ints:
-    is_agent = spans.words("span_role", ("agent",))
+    is_agent = spans.roles("agent")
     declared = np.append(spans.steps(), NONE)
-    is_frame = spans.words("span_role", ("step",)) | (declared[:-1] != NONE)
+    is_frame = spans.roles("step") | (declared[:-1] != NONE)
     is_frame &= ~spans.flags("is_call") & ~is_agent
     if not is_frame.any():
         return np.full(len(run), NONE)
@@ -101,19 +103,8 @@ def _frame_steps(spans: Spans, calls: Calls, run: Ints) -> Ints:
     step = declared[frame]
     some = np.flatnonzero((frame != NONE) & (step == NONE))
     if len(some):
-        step[some] = _dense_ranks(run[some], frame[some])
+        step[some] = dense_ranks(run[some], frame[some])
     return step
-
-
-def _dense_ranks(group: Ints, value: Ints) -> Ints:
-    """Return the place of each value among the distinct values of its group."""
-    order = np.lexsort((value, group))
-    ordered = group[order]
-    fresh = np.r_[True, (np.diff(ordered) != 0) | (np.diff(value[order]) != 0)]
-    count = np.cumsum(fresh)
-    ranks = np.empty_like(group)
-    ranks[order] = count - count[starts_of(ordered)]
-    return ranks
 
 
 def _attempts(
@@ -125,7 +116,7 @@ def _attempts(
     tries = 1 + np.clip(resends, 0, _MOST_RESENDS)
     if not failed.any():
         return tries
-    order = np.lexsort((np.arange(size), in_loop, run))
+    order = order_by(2 * run + in_loop, np.arange(size))
     before, after = order[:-1], order[1:]
     start = spans.numbers("start_unix_nano")[calls.span]
     end = spans.numbers("end_unix_nano")[calls.span]
@@ -163,22 +154,27 @@ class Chains(NamedTuple):
         return pc.replace_with_mask(run_ids, pa.array(self.number > 0), named)
 
 
-def number_chains(
-    run: Ints, *, conversation: pa.Array, prompt: pa.Array, in_loop: Mask
-) -> Chains:
+def number_chains(run: Ints, *, in_loop: Mask, by: tuple[pa.Array, ...]) -> Chains:
     """
-    Split runs where several conversations or system prompts take turns.
+    Split runs where several conversations, prompts or agents take turns.
 
-    A run with one of each is one chain; otherwise each pair is a chain, numbered from
-    1 in order of its first call. Values that hardly ever come again (a prompt that
-    states the time, say) name no chain.
+    Args:
+        run: Each call's run.
+
+        in_loop: From `is_in_loop`.
+
+        by: Columns of the calls that tell conversations apart.
+
+    A run with one value of each is one chain; otherwise each combination is a chain,
+    numbered from 1 in order of its first call. Values that hardly ever come again (a
+    prompt that states the time, say) name no chain.
     """
     number = np.zeros(len(run), np.int64)
     rows = np.flatnonzero(in_loop)
     if len(rows) == 0:
         return Chains(number)
     keys = []
-    for column in (conversation, prompt):
+    for column in by:
         code = codes_of(column)[0][rows]
         keys.append(np.where(_splits(run[rows], code)[run[rows]], code, NONE))
     if all((key == NONE).all() for key in keys):
@@ -189,7 +185,7 @@ def number_chains(
     )
     first = np.empty(len(rows), np.int64)
     first[order] = rows[order][starts_of(np.cumsum(np.r_[True, ~same]))]
-    ranks = 1 + _dense_ranks(run[rows], first)
+    ranks = 1 + dense_ranks(run[rows], first)
     most = np.zeros(int(run.max()) + 1, np.int64)
     np.maximum.at(most, run[rows], ranks)
     number[rows] = np.where(most[run[rows]] > 1, ranks, 0)

@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 
 from rollups.ledger.billable import Calls
-from rollups.ledger.columns import NONE, Ints, Mask, codes_of, starts_of
+from rollups.ledger.columns import NONE, Ints, Mask, codes_of, order_by, starts_of
 from rollups.ledger.spans import Spans
+from rollups.ledger.twins import in_mixed_traces
 
 TOOL_ROLES: Final = ("tool", "retrieval")
 _SLACK_NANOS: Final = 2_000_000
@@ -19,14 +20,15 @@ def find_tools(spans: Spans) -> Ints:
     Spans of one trace and different scopes with one tool call id are one tool call:
     the one that knows its result stays.
     """
-    places = np.flatnonzero(spans.words("span_role", TOOL_ROLES))
-    code, texts = codes_of(spans.pick("tool_call_id", places))
-    named = np.flatnonzero(code != NONE)
+    places = np.flatnonzero(spans.roles(*TOOL_ROLES))
+    scope = codes_of(spans.pick("scope_name", places))[0]
+    mixed = np.flatnonzero(in_mixed_traces(spans.trace[places], scope))
+    code, texts = codes_of(spans.pick("tool_call_id", places[mixed]))
+    named = mixed[code != NONE]
     if len(named) == len(texts):
         return places
-    some = places[named]
-    key = spans.trace[some] * len(texts) + code[named]
-    scope = codes_of(spans.pick("scope_name", some))[0]
+    some, scope = places[named], scope[named]
+    key = spans.trace[some] * len(texts) + code[code != NONE]
     unknown = ~(spans.known("result_hash") | spans.known("result_bytes"))[some]
     # The best of a key stays, and with it what its own scope says of other tries.
     order = np.lexsort((some, unknown, key))
@@ -83,12 +85,12 @@ def _last_before(group: Ints, when: Ints, asked_group: Ints, asked: Ints) -> Int
     """Return for each (group, time) asked the last row not after it, else `NONE`."""
     size = len(group)
     groups, times = np.r_[group, asked_group], np.r_[when, asked]
-    is_asked = np.arange(len(groups)) >= size
-    order = np.lexsort((is_asked, times, groups))
-    rows = np.where(is_asked[order], NONE, np.arange(len(order)))
+    # Rows come before questions, so an equal time is not after.
+    order = order_by(groups, times)
+    rows = np.where(order < size, np.arange(len(order)), NONE)
     latest = np.maximum.accumulate(rows)
     found = np.where(latest == NONE, NONE, order[latest])
-    same = groups[found] == groups[order]
+    found[groups[found] != groups[order]] = NONE
     result = np.empty(len(order), np.int64)
-    result[order] = np.where((found != NONE) & same, found, NONE)
+    result[order] = found
     return result[size:]

@@ -12,6 +12,7 @@ from rollups.ledger.columns import (
     from_integers,
     integers,
     known,
+    order_by,
 )
 from rollups.ledger.money import decimals, pico_usd, sum_by
 from rollups.ledger.rows import Columns
@@ -30,9 +31,10 @@ def call_sums(calls: Columns, run: Ints, *, runs: int) -> Columns:
     for name in ("input_tokens", "cache_read_tokens", "output_tokens"):
         total = sum_by(run, integers(calls[name]), size=runs)
         known_runs = _any(run[known(calls[name])], runs=runs)
-        # A sum beyond the column is a sender's nonsense; it must not stop the rest.
-        total = np.minimum(total, np.iinfo(np.int64).max).astype(np.int64)
-        sums[name] = from_integers(total, pa.int64(), null=~known_runs)
+        # A sum beyond the column is a sender's nonsense: unknown, and no error.
+        fits = total <= np.iinfo(np.int64).max
+        total = np.where(fits, total, 0).astype(np.int64)
+        sums[name] = from_integers(total, pa.int64(), null=~(known_runs & fits))
     return sums
 
 
@@ -44,7 +46,7 @@ def _any(group: Ints, *, runs: int) -> Mask:
 
 def _distinct(run: Ints, step: Ints, *, runs: int) -> Ints:
     some = np.flatnonzero(step != NONE)
-    order = np.lexsort((step[some], run[some]))
+    order = order_by(run[some], step[some])
     run, step = run[some][order], step[some][order]
     fresh = np.r_[True, (np.diff(run) != 0) | (np.diff(step) != 0)][: len(run)]
     return np.bincount(run[fresh], minlength=runs)

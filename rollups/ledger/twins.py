@@ -69,7 +69,7 @@ def group_calls(spans: Spans, candidates: Ints, failed: Mask) -> Ints:
     column = spans.pick("response_id", candidates)
     label = _by_response_id(spans.trace[candidates], column)
     scope = codes_of(spans.pick("scope_name", candidates))[0]
-    several = _in_traces_of_several_scopes(spans.trace[candidates], scope)
+    several = in_mixed_traces(spans.trace[candidates], scope)
     if several.any():
         rows = np.flatnonzero(several)
         pool = _pool_of(spans, candidates[rows], scope[rows], failed)
@@ -95,11 +95,12 @@ def _by_response_id(trace: Ints, column: pa.Array) -> Ints:
     return label
 
 
-def _in_traces_of_several_scopes(trace: Ints, scope: Ints) -> Mask:
+def in_mixed_traces(trace: Ints, scope: Ints) -> Mask:
+    """Return which rows are in traces of several scopes; traces ascend."""
     if len(trace) == 0:
         return np.zeros(0, np.bool_)
     numbered = trace - trace[0]
-    one = np.full(numbered[-1] + 1, NONE - 1)
+    one = np.full(numbered[-1] + 1, NONE)
     one[numbered] = scope
     several = np.zeros(len(one), np.bool_)
     several[numbered[one[numbered] != scope]] = True

@@ -136,6 +136,15 @@ def test_conversations_split_a_run_into_chains():
     assert chains_of(agent(1), *spans) == ["01/1", "01/1", "01/2", "01/1"]
 
 
+def test_agents_that_take_turns_in_one_run_are_chains():
+    names = ["triage", "billing", "billing"]
+    spans = [
+        call(2 + k, 1, at=k * 20, own_agent_name=name) for k, name in enumerate(names)
+    ]
+
+    assert chains_of(agent(1), *spans) == ["01/1", "01/2", "01/2"]
+
+
 def test_a_prompt_that_is_new_at_every_call_splits_nothing():
     spans = [call(2 + k, 1, at=k * 20, system_prompt_hash=str(k)) for k in range(5)]
 
