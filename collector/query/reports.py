@@ -1,6 +1,6 @@
 """The reports: one `.sql` file each, over a lake and a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -95,17 +95,54 @@ def run_report(
     Raises:
         QueryError: The lake is not there or cannot be read, or it takes too long.
     """
-    needed = ("measured_calls", *kind.reads)
+    (report,) = run_reports(
+        lake,
+        [kind],
+        period=period,
+        limit=limit,
+        timeout_seconds=timeout_seconds,
+        memory_limit=memory_limit,
+    )
+    return report
+
+
+def run_reports(
+    lake: Lake,
+    kinds: Sequence[ReportKind],
+    *,
+    period: Period = ALWAYS,
+    limit: int = DEFAULT_LIMIT,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    memory_limit: str | None = None,
+) -> list[Report]:
+    """
+    Work out several reports over one look at the lake; see `run_report`.
+
+    Returns:
+        The reports in the order of *kinds*, all with the same summary.
+
+    Raises:
+        QueryError: The lake is not there or cannot be read, or one takes too long.
+    """
+    needed = {"measured_calls"}.union(*(kind.reads for kind in kinds))
     with open_lake(
-        lake, period=period, needed=needed, memory_limit=memory_limit
+        lake, period=period, needed=sorted(needed), memory_limit=memory_limit
     ) as connection:
-        summary = fetch(
+        found = fetch(
             connection, query_text("summary"), timeout_seconds=timeout_seconds
         )
-        table = fetch(
-            connection,
-            query_text(kind.name),
-            parameters={"limit": limit},
-            timeout_seconds=timeout_seconds,
-        )
-    return Report(kind, period, plain_rows(summary)[0], table)
+        summary = plain_rows(found)[0]
+        return [
+            Report(
+                kind,
+                period,
+                summary,
+                fetch(
+                    connection,
+                    query_text(kind.name),
+                    parameters={"limit": limit},
+                    timeout_seconds=timeout_seconds,
+                ),
+            )
+            for kind in kinds
+        ]
