@@ -25,10 +25,10 @@ def probe_routes(state_dir: Path, readiness: Readiness) -> list[Route]:
         readiness: Returns what ``/readyz`` says; ``ready`` decides 200 or 503.
     """
 
-    def healthz(_request: Request) -> Response:
+    async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    def readyz(_request: Request) -> Response:
+    async def readyz(_request: Request) -> Response:
         said = readiness()
         return JSONResponse(dict(said), status_code=200 if said["ready"] else 503)
 
