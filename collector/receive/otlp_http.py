@@ -74,9 +74,9 @@ def _exporter(
     async def export(request: Request) -> Response:
         encoding: Encoding = "json"
         try:
+            encoding = _encoding_of(request)
             with admission.holding() as hold:
                 tenant = admission.tenant_of(request.headers.get("authorization"))
-                encoding = _encoding_of(request)
                 body = await _read_body(
                     request, hold=hold, max_bytes=admission.max_request_bytes
                 )

@@ -9,7 +9,7 @@ import structlog
 
 from collector.config import Settings
 from collector.files import locked
-from collector.journal import Frame, GroupCommit, Journal
+from collector.journal import GroupCommit, Journal
 from collector.receive import metrics
 from collector.receive.admission import Admission
 from collector.receive.intake import Intake
@@ -29,6 +29,7 @@ async def run_receive(
     *,
     ready: Callable[[dict[str, str]], None],
     stop: asyncio.Event,
+    open_journal: Callable[..., Journal] = Journal.open,
 ) -> None:
     """
     Receive until *stop* is set, then finish replies, close and return.
@@ -41,6 +42,8 @@ async def run_receive(
 
         stop: Set by the caller to end the role.
 
+        open_journal: Opens the journal for writing.
+
     Raises:
         LockedError: Another process receives on the same data directory.
         ListenError: An address cannot be listened on.
@@ -50,20 +53,18 @@ async def run_receive(
     """
     with locked(settings.data_dir, "receive"):
         memory = PayloadMemory()
-        journal = await asyncio.to_thread(_open_journal, settings, memory)
+        journal = await asyncio.to_thread(
+            open_journal,
+            settings.journal_dir,
+            settings.journal,
+            on_frame=lambda frame: memory.add(frame.payload_hash, frame.end),
+        )
         try:
             await _serve(settings, journal, memory, ready=ready, stop=stop)
         finally:
             journal.close()
     if journal.failure is not None:
         raise journal.failure
-
-
-def _open_journal(settings: Settings, memory: PayloadMemory) -> Journal:
-    def remember(frame: Frame) -> None:
-        memory.add(frame.payload_hash, frame.end)
-
-    return Journal.open(settings.journal_dir, settings.journal, on_frame=remember)
 
 
 async def _serve(
