@@ -60,25 +60,25 @@ def run_spans(trace, first, start):
         "gen_ai.agent.name": "triage",
         "app.feature": f"feature-{first % 11}",
     }
-    yield dict(
-        trace=trace,
-        number=first,
-        parent=0,
-        name="invoke_agent triage",
-        start=start,
-        end=start + 20_000_000_000,
-        attributes=root,
-    )
+    yield {
+        "trace": trace,
+        "number": first,
+        "parent": 0,
+        "name": "invoke_agent triage",
+        "start": start,
+        "end": start + 20_000_000_000,
+        "attributes": root,
+    }
     for step in range(CHATS):
         at = start + step * 2_000_000_000
-        yield dict(
-            trace=trace,
-            number=first + 1 + 2 * step,
-            parent=first,
-            name="chat gpt-4o",
-            start=at,
-            end=at + 900_000_000,
-            attributes={
+        yield {
+            "trace": trace,
+            "number": first + 1 + 2 * step,
+            "parent": first,
+            "name": "chat gpt-4o",
+            "start": at,
+            "end": at + 900_000_000,
+            "attributes": {
                 "gen_ai.operation.name": "chat",
                 "gen_ai.provider.name": "openai",
                 "gen_ai.request.model": "gpt-4o",
@@ -89,21 +89,21 @@ def run_spans(trace, first, start):
                 "gen_ai.usage.cache_read.input_tokens": 500 * step,
                 "gen_ai.agent.step": step,
             },
-        )
+        }
         if step < TOOLS:
-            yield dict(
-                trace=trace,
-                number=first + 2 + 2 * step,
-                parent=first,
-                name="execute_tool lookup",
-                start=at + 950_000_000,
-                end=at + 1_900_000_000,
-                attributes={
+            yield {
+                "trace": trace,
+                "number": first + 2 + 2 * step,
+                "parent": first,
+                "name": "execute_tool lookup",
+                "start": at + 950_000_000,
+                "end": at + 1_900_000_000,
+                "attributes": {
                     "gen_ai.operation.name": "execute_tool",
                     "gen_ai.tool.name": "lookup",
                     "gen_ai.tool.call.id": f"call_{trace.hex()[:12]}{step}",
                 },
-            )
+            }
 
 
 def all_spans():
@@ -170,19 +170,12 @@ def wait_for(condition, seconds):
 
 
 def expected_sums(count):
-    calls = spans = 0
-    tokens = 0
-    steps = []
-    for step in range(CHATS):
-        steps.append(1000 + 700 * step)
-    run = 1 + CHATS + TOOLS
-    whole, rest = divmod(count, run)
-    kinds = [0] + [i % 2 for i in range(1, run)]
-    calls = whole * CHATS + sum(kinds[:rest])
-    seen = [s for s, k in enumerate(kinds[:rest]) if k]
-    tokens = whole * sum(steps) + sum(steps[: len(seen)])
-    spans = count
-    return spans, calls, tokens
+    """Return spans, calls and input tokens of the first *count* spans."""
+    run = list(run_spans(bytes(16), 1, 0))
+    tokens = [span["attributes"].get("gen_ai.usage.input_tokens") for span in run]
+    whole, rest = divmod(count, len(run))
+    sent = [one for one in tokens * whole + tokens[:rest] if one is not None]
+    return count, len(sent), sum(sent)
 
 
 def main():
