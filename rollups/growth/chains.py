@@ -13,8 +13,14 @@ from rollups.growth.lanes import find_lanes
 from rollups.growth.segments import Bools, Ints, Segments, from_counts
 
 KEY_COLUMNS: Final = ("trace_id", "run_id", "chain_id")
-SIDE_OPERATIONS: Final = ("embeddings", "rerank")
-"""Operations that carry no conversation."""
+SIDE_OPERATIONS: Final = (
+    "embeddings",
+    "rerank",
+    "image_generation",
+    "speech",
+    "transcription",
+)
+"""Operations that carry no conversation; the ledger gives their calls no step."""
 
 DECLARED_STEPS: Final = ("own", "frame")
 """Sources of a step number that tell two calls of the same step from two steps."""

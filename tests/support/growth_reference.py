@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 def judge_chain(calls: Sequence[Row], tools: Sequence[Row]) -> tuple[Row, list[Row]]:
     """Return the verdict on one chain and its tool rows with their carry."""
-    talk = [row for row in calls if row["operation"] not in ("embeddings", "rerank")]
+    talk = [row for row in calls if row["operation"] == "chat"]
     talk.sort(key=lambda row: (row["timestamp"], _none(row["step"]), row["span_id"]))
     kept, wasted = drop_repeats(talk)
     ordinal = {row["span_id"]: place for place, row in enumerate(kept)}

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,13 +44,46 @@ def tables_of(runs: Iterable[dict[str, Any]]) -> Tables:
     return Tables(call_table(calls), tool_table(tools))
 
 
+def one_chain(
+    sizes: Sequence[int | None],
+    results: Sequence[dict[str, Any]] = (),
+    *,
+    out: int = 0,
+    changes: dict[int, dict[str, Any]] | None = None,
+) -> Tables:
+    """
+    Return one chain: prompt sizes ten seconds apart, and the tool results.
+
+    Args:
+        sizes: Tokens of each prompt, none cached.
+
+        results: Columns of tool rows, each with ``at``, the call that asked.
+
+        out: Tokens of every answer.
+
+        changes: Columns of call rows to set otherwise, by place.
+    """
+    calls = [
+        call_row("trace", place, {"i": place, "c": "main", "in": size or 0, "out": out})
+        | ({"input_tokens": None} if size is None else {})
+        | (changes or {}).get(place, {})
+        for place, size in enumerate(sizes)
+    ]
+    tools = [
+        tool_row(calls[result["at"]], place, tool_name="read")
+        | {name: value for name, value in result.items() if name != "at"}
+        for place, result in enumerate(results)
+    ]
+    return Tables(call_table(calls), tool_table(tools))
+
+
 def call_row(run_id: str, place: int, step: dict[str, Any]) -> dict[str, Any]:
     """Return the call row of one recorded step."""
     failed = step.get("status") == "error"
     declared = step["i"] is not None
     own_step = step["i"] if declared else place
     seconds = step["ts"] if "ts" in step else START_MICROS / 1e6 + 10 * step["i"]
-    read, written = step["cr"] or 0, step["cw"] or 0
+    read, written = step.get("cr") or 0, step.get("cw") or 0
     read = min(read, step["in"])
     written = min(written, step["in"] - read)
     plain = step["in"] - read - written
@@ -73,8 +106,8 @@ def call_row(run_id: str, place: int, step: dict[str, Any]) -> dict[str, Any]:
         "error_type": "timeout" if failed else None,
         "input_tokens": step["in"],
         "uncached_input_tokens": plain,
-        "cache_read_tokens": step["cr"],
-        "cache_write_tokens": step["cw"],
+        "cache_read_tokens": step.get("cr"),
+        "cache_write_tokens": step.get("cw"),
         "output_tokens": step["out"],
         "cost_usd": sum(costs.values()),
         **costs,
@@ -85,19 +118,25 @@ def call_row(run_id: str, place: int, step: dict[str, Any]) -> dict[str, Any]:
 def tool_rows(call: dict[str, Any], step: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the tool rows that a recorded step asked for."""
     for place, (name, arguments, tokens, result) in enumerate(step["t"]):
-        yield {
-            "timestamp": call["timestamp"] + 1000 + place,
-            "trace_id": call["trace_id"],
-            "span_id": f"{call['span_id']}.{place:02}",
-            "run_id": call["run_id"],
-            "chain_id": call["chain_id"],
-            "step": call["step"],
-            "tool_name": name,
-            "tool_type": "tool",
+        yield tool_row(call, place, tool_name=name) | {
             "arguments_hash": arguments,
             "result_hash": result,
             "result_tokens": tokens,
         }
+
+
+def tool_row(call: dict[str, Any], place: int, *, tool_name: str) -> dict[str, Any]:
+    """Return a tool row that *call* asked for, a little later than the call."""
+    return {
+        "timestamp": call["timestamp"] + 1000 + place,
+        "trace_id": call["trace_id"],
+        "span_id": f"{call['span_id']}.{place:02}",
+        "run_id": call["run_id"],
+        "chain_id": call["chain_id"],
+        "step": call["step"],
+        "tool_name": tool_name,
+        "tool_type": "tool",
+    }
 
 
 def call_table(rows: list[dict[str, Any]]) -> pa.Table:
