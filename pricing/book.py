@@ -85,7 +85,7 @@ class PriceBook:
         texts: The files it was made of, by name; their order is precedence.
     """
 
-    texts: Mapping[str, str]
+    texts: Mapping[str, str] = field(repr=False)
     _plans: dict[CallKey, Plan] = field(default_factory=dict, repr=False, compare=False)
     _listings: dict[tuple[str | None, ...], Listing] = field(
         default_factory=dict, repr=False, compare=False

@@ -130,7 +130,7 @@ def judge(
     if not told.all():
         per_call = facts.of_card(lambda card: card.per_call)
         outcomes.set("unpriced", "no_usage", ~told & ~per_call)
-    _judge_failed(outcomes, calls.get("error_type"), usage)
+    _judge_failed(outcomes, calls.get("error_type"), counts)
     return outcomes
 
 
@@ -211,12 +211,14 @@ def _has_own_rate(card: RateCard, usage_class: str) -> bool:
 
 
 def _judge_failed(
-    outcomes: Outcomes, error_type: pa.Array | None, usage: Usage
+    outcomes: Outcomes, error_type: pa.Array | None, counts: Counts
 ) -> None:
     """Mark failed calls that used nothing: no provider bills them."""
-    if error_type is None or error_type.null_count == len(error_type):
+    if error_type is None or error_type.null_count == counts.rows:
         return
     failed: Mask = error_type.is_valid().to_numpy(zero_copy_only=False)
-    for count in usage.classes.values():
-        failed = failed & (count == 0)
+    for numbers in counts.values.values():
+        failed = failed & (numbers == 0)
+    if counts.negative is not None:
+        failed = failed & ~counts.negative
     outcomes.set("not_billed", None, failed)

@@ -1,0 +1,91 @@
+import pytest
+
+from pricing.names import guess_seller, region_of, seller_of, spellings
+
+
+@pytest.mark.parametrize(
+    ("provider", "seller"),
+    [
+        ("openai", "openai"),
+        ("azure.ai.openai", "azure"),
+        ("azure.ai.inference", "azure"),
+        ("gcp.vertex_ai", "vertex"),
+        ("gcp.gemini", "google"),
+        ("gcp.gen_ai", "google"),
+        ("x_ai", "x-ai"),
+        ("aws.bedrock", "aws"),
+        ("AWS.Bedrock", "aws"),
+        ("Anthropic", "anthropic"),
+        ("openai.responses", "openai"),
+        ("google.vertex.chat", "vertex"),
+        ("amazon-bedrock", "aws"),
+        ("vllm-openai", None),
+        ("langchain", None),
+        ("ibm.watsonx.ai", "watsonx"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_provider_as_sent_names_its_seller(provider, seller):
+    assert seller_of(provider) == seller
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "seller"),
+    [
+        (None, "claude-opus-5", "anthropic"),
+        (None, "deepseek-chat", "deepseek"),
+        (None, "llama-3.3-70b", None),
+        (None, "gpt-oss-120b", None),
+        (None, "groq/llama-3.3-70b", "groq"),
+        ("langchain", "gemini-2.5-pro", "google"),
+        ("langchain", "deepseek-chat", None),
+        ("openai", "claude-sonnet-5", "anthropic"),
+        ("openai", "deepseek-chat", "deepseek"),
+        ("azure", "claude-sonnet-5", None),
+        ("ollama", "gpt-4o", None),
+    ],
+)
+def test_a_seller_is_guessed_only_where_the_name_leaves_no_doubt(
+    provider, model, seller
+):
+    assert guess_seller(provider, model) == seller
+
+
+@pytest.mark.parametrize(
+    ("seller", "sent", "listed"),
+    [
+        ("anthropic", "anthropic/claude-opus-4-6", "claude-opus-4-6"),
+        ("anthropic", "claude-opus-5-5[1m]", "claude-opus-5-5"),
+        ("google", "models/gemini-2.5-pro", "gemini-2.5-pro"),
+        ("vertex", "publishers/google/models/gemini-2.5-pro", "gemini-2.5-pro"),
+        ("vertex", "google/gemini-2.5-flash", "gemini-2.5-flash"),
+        ("openrouter", "openrouter/openai/gpt-4o", "openai/gpt-4o"),
+        ("openai", "ft:gpt-4o-mini:org::id", "ft:gpt-4o-mini-2024-07-18"),
+        ("openai", "gpt-5.2-20251211", "gpt-5.2-2025-12-11"),
+        ("vertex", "claude-haiku-4-5@20251001", "claude-haiku-4-5-20251001"),
+        ("fireworks", "glm-5p3", "accounts/fireworks/models/glm-5p3"),
+    ],
+)
+def test_a_name_is_tried_as_the_seller_lists_it(seller, sent, listed):
+    names = list(spellings(seller, sent))
+
+    assert names[0] == sent
+    assert listed in names
+
+
+def test_a_seller_that_lists_by_maker_keeps_the_maker():
+    assert "gpt-4o" not in list(spellings("openrouter", "openai/gpt-4o"))
+
+
+@pytest.mark.parametrize(
+    ("model", "region"),
+    [
+        ("projects/p/locations/us-east5/publishers/google/models/x", "us-east5"),
+        ("arn:aws:bedrock:eu-west-1:1:inference-profile/eu.amazon.nova", "eu-west-1"),
+        ("us-gov.anthropic.claude-opus-5", "us-gov"),
+        ("claude-opus-5", None),
+    ],
+)
+def test_a_resource_name_tells_its_region(model, region):
+    assert region_of(model) == region
