@@ -47,12 +47,14 @@ class WebhookSink:
 
     ``answers`` are taken one per request: a status, or a status with headers; when
     they are used up it answers 200. While ``gate`` is clear it does not answer at all.
+    ``missing_bytes`` of the body are announced and never sent.
     """
 
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
         self.answers: list[int | tuple[int, dict[str, str]]] = []
         self.answer_body = b"ok"
+        self.missing_bytes = 0
         self.gate = threading.Event()
         self.gate.set()
         self._changed = threading.Condition()
@@ -89,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(status)
             for name, value in extra.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(self.sink.answer_body)))
+            announced = len(self.sink.answer_body) + self.sink.missing_bytes
+            self.send_header("content-length", str(announced))
             self.end_headers()
             self.wfile.write(self.sink.answer_body)
         except OSError:

@@ -373,14 +373,15 @@ def test_stopping_twice_or_before_the_start_does_nothing(path):
     deliverer.stop(5)
 
 
-def test_an_endless_answer_is_read_only_as_far_as_needed(sink, path):
+def test_an_answer_that_does_not_end_is_read_only_as_far_as_needed(sink, path):
     sink.answers = [500]
-    sink.answer_body = b"x" * (64 * MAX_ANSWER_BYTES)
-    with Service(path, settings_for(sink)) as service:
+    sink.answer_body = b"x" * (2 * MAX_ANSWER_BYTES)
+    sink.missing_bytes = 1 << 30
+    with Service(path, settings_for(sink), attempt_seconds=10) as service:
         service.look(growth())
         (letter,) = service.wait_for(("waiting", 1))
 
-    assert len(letter["last_error"]) < 300
+    assert letter["last_error"] == "HTTP 500 " + "x" * 200
 
 
 CHILD = """

@@ -130,8 +130,9 @@ def test_a_run_whose_finding_is_gone_for_the_cooldown_is_resolved(watch):
 
 def test_a_run_whose_feature_becomes_known_late_is_told_once(watch):
     watch.look(growth(feature=None))
+    watch.look(at=NOON + MINUTE)
 
-    assert watch.look(growth(feature="refund"), at=NOON + MINUTE) == []
+    assert watch.look(growth(feature="refund"), at=NOON + 2 * MINUTE) == []
 
 
 def test_a_run_whose_agent_span_arrives_late_is_told_once(watch):
@@ -482,14 +483,15 @@ def test_a_resolved_run_is_remembered_for_a_week(watch):
 @pytest.mark.parametrize(
     "settings",
     [
-        AlertSettings(webhook_url=URL, webhook_secret="whsec_not base64!"),
-        AlertSettings(webhook_url=URL, webhook_secret="hunter2hunter2"),
+        AlertSettings(webhook_url=URL, webhook_secret="whsec_hunter2"),
+        AlertSettings(webhook_url=URL, webhook_secret="whsec_hunter2!AAAAA"),
+        AlertSettings(webhook_url=URL, webhook_secret="hunter2hunter2AA"),
         AlertSettings(webhook_url=URL, webhook_secret="whsec_"),
         AlertSettings(webhook_url="ftp://host/hunter2"),
         AlertSettings(webhook_url="http://host:port/hunter2"),
         AlertSettings(webhooks=(WebhookSettings(url=URL, format="pagerduty"),)),
     ],
-    ids=["base64", "prefix", "empty", "scheme", "port", "routing key"],
+    ids=["base64", "letters", "prefix", "empty", "scheme", "port", "routing key"],
 )
 def test_bad_settings_are_refused_in_one_line_that_shows_no_secret(watch, settings):
     with pytest.raises(ConfigError) as refused:
