@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import (
     AnyValue,
     ArrayValue,
@@ -46,16 +47,17 @@ class Attributes(NamedTuple):
         )
 
     def plus(self, additions: "Sequence[Addition]") -> "Attributes":
-        """Return these entries and new ones, whose keys must be new to their owner."""
+        """Return these entries and new ones, which replace what has the same key."""
         additions = [addition for addition in additions if len(addition.rows)]
         if not additions:
             return self
+        kept = self._without(additions)
         names = pa.array([addition.key for addition in additions])
-        first = len(self.keys.dictionary)
-        rows = np.concatenate([self.rows, *(a.rows for a in additions)])
+        first = len(kept.keys.dictionary)
+        rows = np.concatenate([kept.rows, *(a.rows for a in additions)])
         codes = np.concatenate(
             [
-                self.keys.indices.to_numpy(),
+                kept.keys.indices.to_numpy(),
                 *(
                     np.full(len(a.rows), first + place, np.int32)
                     for place, a in enumerate(additions)
@@ -63,14 +65,26 @@ class Attributes(NamedTuple):
             ]
         )
         order = np.argsort(rows, kind="stable")
-        values = pa.concat_arrays([self.values, *(a.values for a in additions)])
-        dictionary = pa.concat_arrays([self.keys.dictionary, names])
+        values = pa.concat_arrays([kept.values, *(a.values for a in additions)])
+        dictionary = pa.concat_arrays([kept.keys.dictionary, names])
         return Attributes(
-            self.owners,
+            kept.owners,
             rows[order],
             pa.DictionaryArray.from_arrays(pa.array(codes[order]), dictionary),
             values.take(pa.array(order)),
         )
+
+    def _without(self, additions: "Sequence[Addition]") -> "Attributes":
+        names = pa.array([addition.key for addition in additions])
+        taken = pc.index_in(names, value_set=self.keys.dictionary)
+        if taken.null_count == len(taken):
+            return self
+        mask = np.ones(len(self.rows), np.bool_)
+        codes = self.keys.indices.to_numpy()
+        for addition, code in zip(additions, taken.to_pylist(), strict=True):
+            if code is not None:
+                mask &= (codes != code) | ~np.isin(self.rows, addition.rows)
+        return self.take(mask)
 
     def to_map(self) -> pa.MapArray:
         """Return one map per owner."""
@@ -118,7 +132,8 @@ def from_key_values(entries: pa.ListArray) -> Attributes:
     Flatten lists of OTLP ``KeyValue``.
 
     Scalars become text, doubles in shortest form, arrays and maps JSON, bytes base64,
-    an absent value null. Of a repeated key the last entry stays; empty keys go.
+    an absent or unreadable value null. Of a repeated key the last entry stays; empty
+    keys go.
     """
     offsets = entries.offsets.to_numpy()
     flat = entries.values
@@ -137,8 +152,7 @@ def by_key(attributes: Attributes) -> dict[str, Rows]:
     """
     codes = attributes.keys.indices.to_numpy()
     names = attributes.keys.dictionary.to_pylist()
-    narrow = codes.astype(np.uint16) if len(names) < 1 << 16 else codes
-    order = np.argsort(narrow, kind="stable").astype(np.int32)
+    order = _by_code(codes, len(names))
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
     return {
         name: order[end - size : end]
@@ -146,17 +160,21 @@ def by_key(attributes: Attributes) -> dict[str, Rows]:
     }
 
 
+def _by_code(codes: Rows, count: int) -> Rows:
+    narrow = codes.astype(np.uint16) if count < 1 << 16 else codes
+    return np.argsort(narrow, kind="stable").astype(np.int32)
+
+
 def _last_of_each_key(attributes: Attributes) -> Mask:
-    keep = np.ones(len(attributes.rows), np.bool_)
-    for name, places in by_key(attributes).items():
-        if not name:
-            keep[places] = False
-            continue
-        owners = attributes.rows[places]
-        repeated = owners[1:] == owners[:-1]
-        if repeated.any():
-            keep[places[:-1][repeated]] = False
-    return keep
+    codes = attributes.keys.indices.to_numpy()
+    dictionary = attributes.keys.dictionary
+    order = _by_code(codes, len(dictionary))
+    rows, ordered = attributes.rows[order], codes[order]
+    repeated = (rows[1:] == rows[:-1]) & (ordered[1:] == ordered[:-1])
+    keep = np.ones(len(codes), np.bool_)
+    keep[order[:-1][repeated]] = False
+    empty = pc.index(dictionary, "").as_py()
+    return keep if empty < 0 else keep & (codes != empty)
 
 
 def _text_of(values: pa.StructArray) -> pa.StringArray:
@@ -175,7 +193,9 @@ def _text_of(values: pa.StructArray) -> pa.StringArray:
     return pc.coalesce(*parts) if len(parts) > 1 else texts
 
 
-def _rendered(column: pa.BinaryArray, render: Callable[[bytes], str]) -> pa.StringArray:
+def _rendered(
+    column: pa.BinaryArray, render: Callable[[bytes], str | None]
+) -> pa.StringArray:
     # Such values are few and mostly alike (finish reasons): render each once.
     encoded = column.dictionary_encode()
     texts = [render(value) for value in encoded.dictionary.to_pylist()]
@@ -199,12 +219,18 @@ def _json(value: AnyValue) -> str:
     return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
 
 
-def _array_text(payload: bytes) -> str:
-    return _json(AnyValue(array_value=ArrayValue.FromString(payload)))
+def _array_text(payload: bytes) -> str | None:
+    try:
+        return _json(AnyValue(array_value=ArrayValue.FromString(payload)))
+    except DecodeError:
+        return None
 
 
-def _map_text(payload: bytes) -> str:
-    return _json(AnyValue(kvlist_value=KeyValueList.FromString(payload)))
+def _map_text(payload: bytes) -> str | None:
+    try:
+        return _json(AnyValue(kvlist_value=KeyValueList.FromString(payload)))
+    except DecodeError:
+        return None
 
 
 def _bytes_text(payload: bytes) -> str:

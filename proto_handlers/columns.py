@@ -47,15 +47,11 @@ class Chosen(NamedTuple):
     places: Mapping[str, Rows]
 
     def text(self, name: str) -> pa.StringArray:
-        """Return the field's text per span, null where nothing or nothing but space."""
+        """Return the field's text per span, null where nothing tells it."""
         places = self.places.get(name)
         if places is None:
             return pa.nulls(self.attributes.owners, pa.string())
-        texts = self.attributes.values.take(pa.array(places, mask=places < 0))
-        empty = pc.equal(pc.binary_length(texts), 0)
-        if not pc.any(empty).as_py():
-            return texts
-        return pc.if_else(empty, pa.scalar(None, pa.string()), texts)
+        return self.attributes.values.take(pa.array(places, mask=places < 0))
 
     def number(self, name: str) -> Count:
         """Return the field as whole numbers; what is none is unknown."""

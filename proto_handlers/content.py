@@ -4,7 +4,8 @@ Message content: prompts, answers, tool arguments and results.
 Content leaves the attributes before anything is stored. What stays is its size and a
 keyed hash, under ``spanledger.content.<key>`` as ``bytes=<n>;hash=<32 hex digits>``:
 enough to see that two prompts or results are the same, not what they say.
-Content that a library spreads over indexed keys keeps the size of all of them.
+Content that a library spreads over indexed keys keeps the size of all of them, and the
+hash of their values as lines in the order sent.
 """
 
 import hashlib
@@ -134,65 +135,55 @@ def content_group(key: str) -> str | None:
 
 def reduce_content(attributes: Attributes, policy: ContentPolicy) -> Attributes:
     """Replace content by size and hash, as *policy* says; order is kept."""
-    groups: dict[str, list[tuple[str, Rows]]] = defaultdict(list)
+    groups: dict[str, list[Rows]] = defaultdict(list)
     for key, places in by_key(attributes).items():
         group = content_group(key)
         if group is not None and len(places):
-            groups[group].append((key, places))
+            groups[group].append(places)
     if not groups:
         return attributes
-    reduced = _cut(attributes, groups, policy)
-    return reduced.plus(
-        [
-            _marker(attributes, group, members, policy.hash_key)
-            for group, members in groups.items()
-        ]
+    members = {
+        group: np.sort(np.concatenate(places)) for group, places in groups.items()
+    }
+    markers = [
+        _marker(attributes, group, places, policy.hash_key)
+        for group, places in members.items()
+    ]
+    return _cut(attributes, np.concatenate(list(members.values())), policy).plus(
+        markers
     )
 
 
-def _cut(
-    attributes: Attributes,
-    groups: dict[str, list[tuple[str, Rows]]],
-    policy: ContentPolicy,
-) -> Attributes:
+def _cut(attributes: Attributes, content: Rows, policy: ContentPolicy) -> Attributes:
     mask = np.ones(len(attributes.rows), np.bool_)
-    for members in groups.values():
-        for _, places in members:
-            mask[places] = False
     if not policy.keep:
+        mask[content] = False
         return attributes.take(mask)
-    long = pc.greater(pc.binary_length(attributes.values), policy.max_bytes)
-    if not pc.any(long).as_py():
+    sizes = pc.binary_length(attributes.values.take(pa.array(content)))
+    long = content[pc.fill_null(sizes, 0).to_numpy() > policy.max_bytes]
+    if not len(long):
         return attributes
-    # Cutting by code units of UTF-8 could split one, so cut by characters.
-    cut = pc.utf8_slice_codeunits(attributes.values, 0, policy.max_bytes // 4)
-    chosen = pc.and_not(long, pa.array(mask))
-    return attributes._replace(values=pc.if_else(chosen, cut, attributes.values))
+    long.sort()
+    mask[long] = False
+    texts = attributes.values.take(pa.array(long)).cast(pa.binary()).to_pylist()
+    # A cut may fall into a character; what is left of it goes.
+    cut = [text[: policy.max_bytes].decode(errors="ignore") for text in texts]
+    values = pc.replace_with_mask(attributes.values, pa.array(~mask), pa.array(cut))
+    return attributes._replace(values=values)
 
 
-def _marker(
-    attributes: Attributes, group: str, members: list[tuple[str, Rows]], key: bytes
-) -> Addition:
-    places = np.sort(np.concatenate([places for _, places in members]))
-    texts = attributes.values.take(pa.array(places))
-    sizes = pc.fill_null(pc.binary_length(texts), 0).to_numpy()
+def _marker(attributes: Attributes, group: str, places: Rows, key: bytes) -> Addition:
+    texts = pc.fill_null(attributes.values.take(pa.array(places)), "")
+    sizes = pc.binary_length(texts)
     owners = attributes.rows[places]
-    name = MARKER_PREFIX + group
-    if group in CONTENT_KEYS and len(members) == 1:
-        sized = pc.binary_join_element_wise(
-            "bytes=", pa.array(sizes).cast(pa.string()), ""
-        )
-        hashes = content_hashes(texts, key)
-        return Addition(
-            name, owners, pc.binary_join_element_wise(sized, hashes, ";hash=")
-        )
     rows, first = np.unique(owners, return_index=True)
-    totals = pa.array(np.add.reduceat(sizes.astype(np.int64), first))
-    return Addition(
-        name,
-        rows.astype(np.int32),
-        pc.binary_join_element_wise("bytes=", totals.cast(pa.string()), ""),
-    )
+    if len(rows) < len(owners):
+        sizes = pa.array(np.add.reduceat(sizes.to_numpy().astype(np.int64), first))
+        ends = pa.array(np.append(first, len(owners)).astype(np.int32))
+        texts = pc.binary_join(pa.ListArray.from_arrays(ends, texts), "\n")
+    sized = pc.binary_join_element_wise("bytes=", sizes.cast(pa.string()), "")
+    marked = pc.binary_join_element_wise(sized, content_hashes(texts, key), ";hash=")
+    return Addition(MARKER_PREFIX + group, rows.astype(np.int32), marked)
 
 
 def content_hashes(texts: pa.StringArray, key: bytes) -> pa.StringArray:

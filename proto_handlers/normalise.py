@@ -90,7 +90,7 @@ def normalise(
     if not spans.num_rows:
         return schema.empty_table()
     spans = spans.combine_chunks()
-    attributes = _known(from_maps(_one(spans, "attributes")))
+    attributes = _told(from_maps(_one(spans, "attributes")))
     places = by_key(attributes)
     codes = _dialect_codes(_one(spans, "scope_name"), attributes, places)
     chosen = Chosen(attributes, _choose(attributes, places, codes))
@@ -115,10 +115,10 @@ def _one(table: pa.Table, name: str) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _known(attributes: Attributes) -> Attributes:
-    if not attributes.values.null_count:
-        return attributes
-    return attributes.take(attributes.values.is_valid().to_numpy(zero_copy_only=False))
+def _told(attributes: Attributes) -> Attributes:
+    """Return the entries whose value says something: neither absent nor empty."""
+    lengths = pc.fill_null(pc.binary_length(attributes.values), 0).to_numpy()
+    return attributes if lengths.all() else attributes.take(lengths > 0)
 
 
 def _dialect_codes(
@@ -255,7 +255,7 @@ def _distinct_resources(resources: pa.MapArray) -> tuple[Attributes, pa.Array]:
     starts = np.flatnonzero(changed)
     codes = np.cumsum(changed) - 1
     distinct = resources.take(pa.array(starts))
-    return _known(from_maps(distinct)), pa.array(codes)
+    return _told(from_maps(distinct)), pa.array(codes)
 
 
 def _differs_from_previous(

@@ -133,7 +133,9 @@ def _decode_batch(
     attributes = from_key_values(spans.field("attributes"))
     attributes = _flag_mended(attributes, mended)
     attributes = reduce_content(attributes, policy)
-    resource = from_key_values(resources.values.field("resource").field("attributes"))
+    resource = reduce_content(
+        from_key_values(resources.values.field("resource").field("attributes")), policy
+    )
     tenants = pa.array([p.tenant for p in payloads], pa.string())
     scope = scopes.values.field("scope")
     columns = {
@@ -192,28 +194,24 @@ def _times(
 
 def _flag_mended(attributes: Attributes, mended: npt.NDArray[np.bool_]) -> Attributes:
     rows = np.flatnonzero(mended).astype(np.int32)
-    if not len(rows):
-        return attributes
-    sent = by_key(attributes).get(MENDED_KEY)
-    if sent is not None:
-        rows = np.setdiff1d(rows, attributes.rows[sent]).astype(np.int32)
     return attributes.plus([Addition(MENDED_KEY, rows, pa.array(["true"] * len(rows)))])
 
 
 def hex_text(ids: pa.BinaryArray, width: int) -> pa.StringArray:
-    """Return ids of *width* bytes as lower-case hex; null where the width is wrong."""
-    lengths = pc.binary_length(ids).to_numpy()
-    right = lengths == width
-    if not right.all():
-        ids = pc.if_else(pa.array(right), ids, pa.scalar(bytes(width), pa.binary()))
+    """Return ids of *width* bytes as lower-case hex; null if all zeros or no such."""
+    zeros = pa.scalar(bytes(width), pa.binary())
+    right = pc.equal(pc.binary_length(ids), width)
+    if not pc.all(right).as_py():
+        ids = pc.if_else(right, ids, zeros)
     fixed = ids.cast(pa.binary(width))
     raw = np.frombuffer(fixed.buffers()[1], np.uint8, len(ids) * width, fixed.offset)
     text = pa.py_buffer(_HEX[raw].tobytes())
     offsets = pa.py_buffer(np.arange(len(ids) + 1, dtype=np.int32) * (2 * width))
     array = pa.StringArray.from_buffers(len(ids), offsets, text)
-    if right.all():
+    is_zero = pc.equal(ids, zeros)
+    if not pc.any(is_zero).as_py():
         return array
-    return pc.if_else(pa.array(right), array, pa.scalar(None, pa.string()))
+    return pc.if_else(is_zero, pa.scalar(None, pa.string()), array)
 
 
 def _null_if_empty(texts: pa.StringArray) -> pa.StringArray:
