@@ -11,11 +11,12 @@ import contextlib
 import ctypes
 import json
 import os
+import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from collector.config import Settings
@@ -35,6 +36,7 @@ Ready = Callable[[Mapping[str, str]], None]
 
 _PR_SET_PDEATHSIG: Final = 1
 _STATUS_SECONDS: Final = 1.0
+_JOIN_SECONDS: Final = 3.0
 
 
 def run_role(name: str, settings: Settings, *, is_supervised: bool = False) -> int:
@@ -82,9 +84,29 @@ def _run_receive(settings: Settings, stop: threading.Event, ready: Ready) -> Non
             loop.add_signal_handler(number, stopping.set)
         if stop.is_set():
             stopping.set()
-        await run_receive(settings, ready=ready, stop=stopping)
+        reporting: list[asyncio.Task[None]] = []
 
-    uvloop.run(run())
+        def up(addresses: Mapping[str, str]) -> None:
+            reporting.append(loop.create_task(_keep_reporting(settings, "receive")))
+            ready(addresses)
+
+        try:
+            await run_receive(settings, ready=up, stop=stopping)
+        finally:
+            for task in reporting:
+                task.cancel()
+
+    with _status_beside(settings, "receive", settings.receive.status_listen, stop):
+        try:
+            uvloop.run(run())
+        finally:
+            stop.set()
+
+
+async def _keep_reporting(settings: Settings, role: str) -> None:
+    while True:
+        write_status(settings.state_dir, role, ready=True)
+        await asyncio.sleep(_STATUS_SECONDS)
 
 
 def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
@@ -97,7 +119,10 @@ def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
     from collector.lake.books import Books, book_of  # noqa: PLC0415
     from collector.lake.target import open_target  # noqa: PLC0415
 
-    with locked(settings.data_dir, "drain"), contextlib.ExitStack() as exits:
+    listen = settings.drain.status_listen
+    with contextlib.ExitStack() as exits:
+        exits.enter_context(locked(settings.data_dir, "drain"))
+        exits.enter_context(_status_beside(settings, "drain", listen, stop))
         reader = JournalReader.open(
             settings.journal_dir, on_corrupt=corruption_reporter()
         )
@@ -119,9 +144,52 @@ def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
 
 def _run_account(settings: Settings, stop: threading.Event, ready: Ready) -> None:
     from collector.account.role import run_account  # noqa: PLC0415
+    from collector.query.api import api_routes  # noqa: PLC0415
+    from collector.web.app import build_app  # noqa: PLC0415
+    from collector.web.server import serve_web  # noqa: PLC0415
 
     with locked(settings.data_dir, "account"):
-        run_account(settings, stop, lambda: ready({}))
+        app = build_app(settings, query_routes=api_routes(settings))
+        with _beside(
+            lambda up: serve_web(settings.web.listen, app, ready=up, stop=stop)
+        ) as address:
+            run_account(settings, stop, lambda: ready({"web": address}))
+
+
+@contextlib.contextmanager
+def _status_beside(
+    settings: Settings, role: str, listen: str | None, stop: threading.Event
+) -> Iterator[None]:
+    """Serve health and metrics of a role that runs alone while the block runs."""
+    if listen is None:
+        yield
+        return
+    from collector.web.server import serve_status  # noqa: PLC0415
+
+    with _beside(
+        lambda up: serve_status(listen, settings.state_dir, role, ready=up, stop=stop)
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _beside(serve: Callable[[Callable[[str], None]], None]) -> Iterator[str]:
+    """Run a server in a thread; give its address, or raise what kept it from one."""
+    outcome: queue.Queue[str | Exception] = queue.Queue()
+
+    def run() -> None:
+        try:
+            serve(outcome.put)
+        except (SpanledgerError, OSError) as error:
+            outcome.put(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    address = outcome.get()
+    if isinstance(address, Exception):
+        raise address
+    yield address
+    thread.join(_JOIN_SECONDS)
 
 
 _RUN: Final = {

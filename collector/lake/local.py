@@ -1,5 +1,7 @@
 """A directory as the lake."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,9 +57,19 @@ class LocalTarget:
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys below the folder *prefix*, sorted, without temporary ones."""
-        base = self.root / prefix
-        return sorted(
-            path.relative_to(self.root).as_posix()
-            for path in base.rglob("*")
-            if path.is_file() and not path.name.startswith(".")
-        )
+        return sorted(_files_below(self.root / prefix, prefix.rstrip("/")))
+
+
+def _files_below(directory: Path, prefix: str) -> Iterator[str]:
+    # Asked many times a second for commit records: no `Path` and no stat per entry.
+    try:
+        entries = os.scandir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            key = f"{prefix}/{entry.name}" if prefix else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(Path(entry.path), key)
+            elif not entry.name.startswith("."):
+                yield key
