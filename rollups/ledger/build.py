@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rollups.growth import judge_chains
-from rollups.ledger.billable import Calls, bill
+from rollups.ledger.billable import bill
+from rollups.ledger.calls import Calls
 from rollups.ledger.columns import NONE, Ints, Mask, known, take
 from rollups.ledger.identity import identities, of_calls, one_each
 from rollups.ledger.rows import (

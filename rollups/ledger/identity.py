@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rollups.ledger.billable import Calls
+from rollups.ledger.calls import Calls
 from rollups.ledger.columns import NONE, Ints, Mask, known, one_chunk, take, texts_of
 from rollups.ledger.spans import Spans, identity_names
 

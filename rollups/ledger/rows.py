@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rollups.ledger.billable import REASONS, Calls, Excluded
+from rollups.ledger.billable import REASONS, Excluded
+from rollups.ledger.calls import Calls
 from rollups.ledger.columns import (
     NONE,
     Ints,

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from rollups.ledger.billable import Calls
+from rollups.ledger.calls import Calls
 from rollups.ledger.columns import NONE, Ints, Mask, codes_of, order_by, starts_of
 from rollups.ledger.spans import Spans
 from rollups.ledger.twins import in_mixed_traces
@@ -67,18 +67,10 @@ def asking_calls(
     begun = _last_before(run[some], start[spot], tool_run, start[tools])
     chosen = np.where(ended == NONE, begun, ended)
     asking = np.where(chosen == NONE, NONE, np.append(some, NONE)[chosen])
-    around = _calls_around(spans, calls, tools)
+    row = calls.stood_for(size=spans.size)
+    around = np.append(row, NONE)[spans.tree.nearest_above(row != NONE)[tools]]
     inside = np.append(able, False)[around] & (np.append(run, NONE)[around] == tool_run)
     return np.where(inside, around, asking)
-
-
-def _calls_around(spans: Spans, calls: Calls, tools: Ints) -> Ints:
-    """Return for each tool call the call whose span it is below, else `NONE`."""
-    row = np.full(spans.size + 1, NONE)
-    row[calls.span] = np.arange(len(calls.span))
-    sizes = np.diff(np.r_[calls.starts, len(calls.members)])
-    row[calls.members] = np.repeat(calls.several, sizes)
-    return row[spans.tree.nearest_above(row[:-1] != NONE)[tools]]
 
 
 def _last_before(group: Ints, when: Ints, asked_group: Ints, asked: Ints) -> Ints:

@@ -57,6 +57,24 @@ def test_a_provider_made_id_is_one_call_across_traces():
     )
 
 
+def test_of_two_traces_the_one_that_started_first_has_the_call():
+    gateway = call(5, trace=1, at=2, ms=5, response_id="chatcmpl-8f2a")
+    app = call(2, trace=2, at=1, response_id="chatcmpl-8f2a", scope_name="sdk")
+
+    (row,) = calls_of(gateway, app)
+
+    assert row["trace_id"] == trace_id_of(2)
+
+
+def test_of_two_traces_the_one_with_the_agent_has_the_call():
+    gateway = call(5, trace=1, at=0, ms=50, response_id="chatcmpl-8f2a")
+    app = call(2, 9, trace=2, at=1, response_id="chatcmpl-8f2a", name="create")
+
+    (row,) = calls_of(gateway, agent(9, trace=2), app)
+
+    assert row["trace_id"] == trace_id_of(2)
+
+
 def test_an_id_of_eight_characters_means_nothing_in_another_trace():
     one, other = (
         call(1, response_id="run-0001"),
@@ -240,6 +258,38 @@ def test_a_total_on_an_agent_restates_its_calls():
 
     assert ids(calls_of(total, call(2, 1, at=1))) == ["2"]
     assert excluded_of(total, call(2, 1, at=1)) == [("1", "aggregate", "2")]
+
+
+def test_a_call_that_adds_up_the_calls_below_it_restates_them():
+    outer = call(2, 1, ms=90, tokens=(300, 31), response_id="resp_2")
+    first = call(3, 2, at=1, tokens=(100, 10), response_id="resp_1")
+    second = call(4, 2, at=20, tokens=(200, 20), response_id="resp_2")
+
+    draft = drafted(agent(1), outer, first, second)
+
+    assert ids(draft.calls.to_pylist()) == ["3", "4"]
+    assert excluded_of(agent(1), outer, first, second) == [("2", "aggregate", "3")]
+
+
+def test_sums_of_sums_restate_the_calls_too():
+    spans = [
+        call(2, 1, ms=99, tokens=(300, 30), scope_name="x"),
+        call(3, 2, at=1, ms=90, tokens=(300, 30), scope_name="y"),
+        call(4, 3, at=2, tokens=(100, 10)),
+        call(5, 3, at=20, tokens=(200, 20)),
+    ]
+
+    assert ids(calls_of(agent(1), *spans)) == ["4", "5"]
+
+
+def test_a_call_with_other_counts_than_the_calls_below_it_is_a_call():
+    spans = [
+        call(2, 1, ms=99, tokens=(301, 30)),
+        call(4, 2, at=2, tokens=(100, 10)),
+        call(5, 2, at=20, tokens=(200, 20)),
+    ]
+
+    assert len(calls_of(agent(1), *spans)) == 3
 
 
 def test_a_total_is_booked_when_no_call_below_it_has_counts():
