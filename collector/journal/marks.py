@@ -150,7 +150,7 @@ def store_committed(directory: Path, position: Position) -> None:
 def _create_file(path: Path, content: bytes) -> None:
     """Create *path*, whole and durable; one that is there already stays."""
     make_directory(path.parent)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("wb") as file:
             file.write(content)

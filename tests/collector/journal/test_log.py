@@ -123,6 +123,22 @@ def test_all_segments_up_to_a_place_are_synced_before_it_is_told(tmp_path):
     journal.close()
 
 
+def test_a_new_segments_name_is_durable_before_its_frames_count(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "collector.journal.log.sync_directory",
+        lambda directory: seen.append((directory, payloads_of(read_all(tmp_path)))),
+    )
+    journal = Journal.open(tmp_path, SMALL)
+    append(journal, b"payload")
+    journal.sync()
+    append(journal, b"in the same segment")
+    journal.sync()
+    journal.close()
+
+    assert seen == [(tmp_path, [])]
+
+
 def test_a_sync_without_new_frames_does_nothing(tmp_path):
     journal = Journal.open(tmp_path, SMALL)
     append(journal, b"payload")
