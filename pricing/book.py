@@ -168,7 +168,7 @@ class PriceBook:
 
     def _listing(self, key: CallKey) -> Listing:
         names = _model_names(key)
-        seller = seller_of(key.provider)
+        seller = self._seller(key.provider)
         for name in names:
             if seller and (listing := self._find(seller, name)):
                 return listing
@@ -177,6 +177,12 @@ class PriceBook:
             if maker and maker != seller and (listing := self._find(maker, name)):
                 return listing._replace(match="fallback")
         return Listing(seller)
+
+    def _seller(self, provider: str | None) -> str | None:
+        """Return the seller of that name: of our table, else of a catalog."""
+        name = (provider or "").strip().lower()
+        listed = any(name in catalog.sellers for catalog in self.catalogs)
+        return seller_of(provider) or (name if listed else None)
 
     def _find(self, seller: str, name: str) -> Listing | None:
         for catalog in self.catalogs:
@@ -321,6 +327,7 @@ def _artefact_texts(document: object, *, path: str) -> dict[str, str]:
 def _checked(book: PriceBook) -> PriceBook:
     if not book.catalogs:
         raise PriceBookError("no catalog", path=", ".join(book.texts) or "price book")
+    _ = book.layers
     return book
 
 

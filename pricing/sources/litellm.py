@@ -70,6 +70,11 @@ _TIER: Final = re.compile(r"_above_(\d+)k_tokens$")
 _INCLUSIVE: Final = frozenset({"x-ai"})
 """Sellers whose long-context price begins at the threshold, not above it."""
 
+_MAIN_COSTS: Final = ("input_cost_per_token", "output_cost_per_token")
+
+_ABSURD_PICO: Final = 1_000 * 10**6
+"""No model costs that much a token; rows that do are wrong by a factor of 1,000."""
+
 _BY_REGION: Final = frozenset({"aws", "azure"})
 """Sellers whose names with a slash are one region's price, which nobody sends."""
 
@@ -126,7 +131,8 @@ def _model(
     name: str, row: Mapping[str, Any], *, inclusive: bool
 ) -> dict[str, Any] | None:
     units = _units(row, "", inclusive=inclusive)
-    if not any(units.get(unit) for unit in ("input", "output")):
+    costs = [_pico(row[key]) for key in _MAIN_COSTS if _is_price(row.get(key))]
+    if not costs or max(costs) > _ABSURD_PICO:
         return None
     variants = [
         [when, None, changed]

@@ -1,0 +1,21 @@
+"""What pricing shares with the other libraries, which it does not import."""
+
+from pricing import COST_SCHEMA, INPUT_FIELDS
+from proto_handlers.schema import normalised_schema
+from rollups.schema import COST_COLUMNS, PRICE_INPUT_FIELDS, call_schema
+
+
+def test_cost_columns_are_those_of_calls_in_order_and_type():
+    calls = call_schema()
+
+    assert tuple(COST_SCHEMA.names) == COST_COLUMNS
+    assert COST_SCHEMA.types == [calls.field(name).type for name in COST_COLUMNS]
+
+
+def test_every_input_is_a_column_of_spans_or_of_ledger_drafts():
+    spans = set(normalised_schema().names)
+    drafts = {*call_schema().names, *(field.name for field in PRICE_INPUT_FIELDS)}
+    identity = {"tenant", "feature"}
+
+    assert set(INPUT_FIELDS) - identity - spans <= {"cache_read_audio_tokens"}
+    assert set(INPUT_FIELDS) - drafts <= {"cache_read_audio_tokens"}
