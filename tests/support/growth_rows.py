@@ -152,12 +152,15 @@ def tool_table(rows: list[dict[str, Any]]) -> pa.Table:
 def _table(
     rows: list[dict[str, Any]], schema: pa.Schema, defaults: dict[str, Any]
 ) -> pa.Table:
+    given = set().union(*rows)
     columns = []
     for field in schema:
-        default = defaults.get(field.name)
-        if default is None and field.name == "duration_ms":
-            default = 0.0
-        columns.append(
-            pa.array([row.get(field.name, default) for row in rows], field.type)
-        )
+        default = 0.0 if field.name == "duration_ms" else defaults.get(field.name)
+        if field.name in given:
+            values = [row.get(field.name, default) for row in rows]
+            columns.append(pa.array(values, field.type))
+        elif default is None:
+            columns.append(pa.nulls(len(rows), field.type))
+        else:
+            columns.append(pa.repeat(pa.scalar(default, field.type), len(rows)))
     return pa.Table.from_arrays(columns, schema=schema)

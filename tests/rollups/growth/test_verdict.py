@@ -127,7 +127,7 @@ def test_absurd_counts_and_costs_do_not_raise():
         {"at": 1, "result_bytes": 2**62},
         {"at": 2},
     ]
-    tables = one_chain([0] * 20, tools, changes={at: huge for at in range(1, 20, 2)})
+    tables = one_chain([0] * 20, tools, changes=dict.fromkeys(range(1, 20, 2), huge))
 
     chains = judge_chains(*tables).chains
 

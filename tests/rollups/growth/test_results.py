@@ -1,0 +1,120 @@
+"""Which call asked for a result, how large it is, and how long it was carried."""
+
+import pytest
+from growth_rows import one_chain
+
+from rollups.growth import judge_chains
+
+
+def results_of(sizes, results, **options):
+    return judge_chains(*one_chain(sizes, results, **options)).tool_calls.to_pylist()
+
+
+def test_a_reported_size_is_taken_as_it_is():
+    (row,) = results_of([1000, 1500], [{"at": 0, "result_tokens": 400}])
+
+    assert (row["result_tokens"], row["result_tokens_source"]) == (400, "reported")
+
+
+def test_bytes_become_tokens_by_the_chains_own_ratio():
+    rows = results_of(
+        [1000, 1310, 1820],
+        [{"at": 0, "result_bytes": 900}, {"at": 1, "result_bytes": 1500}],
+        out=10,
+    )
+
+    assert [row["result_tokens"] for row in rows] == [300, 500]
+    assert {row["result_tokens_source"] for row in rows} == {"size"}
+
+
+def test_bytes_become_tokens_by_reported_results_before_growth():
+    rows = results_of(
+        [1000, 9000, 9400],
+        [
+            {"at": 0, "result_bytes": 1000, "result_tokens": 200},
+            {"at": 1, "result_bytes": 2000},
+        ],
+    )
+
+    assert rows[1]["result_tokens"] == 400
+
+
+def test_bytes_of_a_chain_that_tells_nothing_are_four_to_a_token():
+    (row,) = results_of([1000], [{"at": 0, "result_bytes": 1000}])
+
+    assert (row["result_tokens"], row["result_tokens_source"]) == (250, "size")
+
+
+def test_results_without_a_size_share_what_the_prompt_grew_by():
+    rows = results_of(
+        [1000, 1511], [{"at": 0, "result_tokens": 100}, {"at": 0}, {"at": 0}], out=10
+    )
+
+    assert [row["result_tokens"] for row in rows] == [100, 201, 200]
+    assert rows[1]["result_tokens_source"] == "difference"
+
+
+def test_a_result_without_a_size_is_unknown_until_the_next_prompt():
+    (row,) = results_of([1000], [{"at": 0}])
+
+    assert (row["result_tokens"], row["result_tokens_source"]) == (None, None)
+    assert (row["carried_tokens"], row["carried_steps"]) == (0, 0)
+
+
+def test_a_tool_belongs_to_the_last_call_that_started_before_it():
+    late = {"at": 0, "result_tokens": 100, "step": None}
+    calls, tools = one_chain([1000, 1000, 1100, 1100, 1100], [late])
+    start = calls["timestamp"].to_pylist()[1]
+    at = tools.schema.get_field_index("timestamp")
+    moved = tools.set_column(at, tools.schema.field(at), [[start]])
+
+    (row,) = judge_chains(calls, moved).tool_calls.to_pylist()
+
+    assert (row["carried_steps"], row["carried_tokens"]) == (2, 200)
+
+
+def test_the_step_of_a_tool_goes_before_its_time():
+    late = {"at": 2, "result_tokens": 100, "step": 0}
+
+    (row,) = results_of([1000, 1100, 1100, 1100], [late])
+
+    assert (row["carried_steps"], row["carried_tokens"]) == (2, 200)
+
+
+def test_what_came_before_the_first_call_is_part_of_the_first_prompt():
+    early = {"at": 0, "result_tokens": 100, "timestamp": 0, "step": None}
+
+    (row,) = results_of([1000, 1100, 1200], [early])
+
+    assert (row["result_tokens"], row["carried_tokens"]) == (100, 0)
+
+
+def test_hidden_reasoning_does_not_come_back():
+    thinking = {0: {"output_tokens": 900, "reasoning_tokens": 800}}
+    tables = one_chain([1000, 1600, 1600], [{"at": 0}], changes=thinking)
+
+    (row,) = judge_chains(*tables).tool_calls.to_pylist()
+
+    assert row["result_tokens"] == 500
+
+
+@pytest.mark.parametrize(
+    ("after_cut", "calls_carried"), [(5000, 6), (3000, 6), (1400, 2)]
+)
+def test_a_result_is_carried_while_half_of_it_lives(after_cut, calls_carried):
+    sizes = [1000, 5000, 5000, 5000, *[after_cut] * 4]
+
+    (row,) = results_of(sizes, [{"at": 0, "result_tokens": 4000}])
+
+    assert row["carried_steps"] == calls_carried
+
+
+def test_a_cut_shrinks_every_result_alike():
+    sizes = [1000, 5000, 9000, 9000, 3000, 3000]
+    rows = results_of(
+        sizes, [{"at": 0, "result_tokens": 4000}, {"at": 1, "result_tokens": 4000}]
+    )
+
+    first, second = (row["carried_tokens"] for row in rows)
+    assert first == 4000 + 4000 + 1000 + 1000
+    assert second == 4000 + 1000 + 1000
