@@ -41,6 +41,7 @@ Verb = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return the exit code."""
     parsed = build_parser().parse_args(arguments)
+    parsed.config = getattr(parsed, "config", None)
     run: Verb = parsed.run
     try:
         return run(parsed)
@@ -72,7 +73,6 @@ def build_parser() -> argparse.ArgumentParser:
         description="LLM cost from OpenTelemetry spans: receive, price, roll up, warn.",
         parents=[everywhere],
     )
-    parser.set_defaults(config=None)
     subparsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def add(

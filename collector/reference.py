@@ -35,12 +35,12 @@ def configuration_page() -> str:
         f"`{ENVIRONMENT_PREFIX}<SECTION>__<KEY>`, lists and tables as JSON.",
         "Unknown keys are refused with their name.",
         "",
-        *_settings_table("", Settings),
+        *_settings_table(Settings),
     ]
     for name, field in Settings.model_fields.items():
         for place, section in _sections(name, field):
             doc = (section.__doc__ or "").strip()
-            lines += ["", f"## `{place}`", "", doc, "", *_settings_table(name, section)]
+            lines += ["", f"## `{place}`", "", doc, "", *_settings_table(section)]
     return "\n".join(lines) + "\n"
 
 
@@ -60,7 +60,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
         yield from _models(argument)
 
 
-def _settings_table(_place: str, model: type[BaseModel]) -> list[str]:
+def _settings_table(model: type[BaseModel]) -> list[str]:
     rows = [
         (f"`{name}`", _kind(field.annotation), _default(field), field.description or "")
         for name, field in model.model_fields.items()
@@ -80,8 +80,8 @@ def _kind(annotation: Any) -> str:  # noqa: ANN401
     text = str(annotation)
     if text.startswith("typing.Literal"):
         return " or ".join(f"`{item}`" for item in annotation.__args__)
-    parts = [_kind(item) for item in annotation.__args__ if item is not type(None)]
-    parts = [part for part in parts if part != "Ellipsis"]
+    unnamed = (type(None), ...)
+    parts = [_kind(item) for item in annotation.__args__ if item not in unnamed]
     if text.startswith("dict"):
         return f"table of {parts[1]}"
     return f"list of {parts[0]}" if text.startswith("tuple") else parts[0]
@@ -195,8 +195,9 @@ _SQL_WORDS: Final = {
 
 def _markdown(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
-    lines += [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-        for row in rows
-    ]
+    lines += [f"| {' | '.join(map(_cell, row))} |" for row in rows]
     return lines
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())

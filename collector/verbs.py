@@ -49,6 +49,13 @@ def _show(table: "pa.Table", form: str, notes: Sequence[str] = ()) -> None:
     sys.stdout.write(format_table(table, form, notes))
 
 
+def _show_said(table: "pa.Table", form: str, notes: Sequence[str] = ()) -> None:
+    """Show a table of ours: people do not want columns that say nothing."""
+    from collector.query.formats import without_empty_columns
+
+    _show(without_empty_columns(table) if form == "table" else table, form, notes)
+
+
 def _show_json(document: Mapping[str, Any]) -> None:
     from collector.query.formats import to_json
 
@@ -126,7 +133,7 @@ def report(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         _show_json(report.document())
     else:
-        _show(report.table, arguments.format, ["", *summary_notes(report.summary)])
+        _show_said(report.table, arguments.format, ["", *summary_notes(report.summary)])
     return 0
 
 
@@ -174,7 +181,7 @@ def rules_test(arguments: argparse.Namespace) -> int:
 
     settings = _quiet_settings(arguments)
     tried = try_rules(settings, arguments.names, _period(arguments))
-    _show(tried.findings, arguments.format)
+    _show_said(tried.findings, arguments.format)
     for failure in tried.failures:
         fail(failure)
     return 1 if tried.failures else 0
@@ -200,7 +207,7 @@ def alerts_list(arguments: argparse.Namespace) -> int:
         return 0
     for name, table in tables.items():
         if name == "alerts" or (arguments.format == "table" and table.num_rows):
-            _show(table, arguments.format, [""])
+            _show_said(table, arguments.format, [""])
     return 0
 
 
@@ -270,7 +277,7 @@ def prices_show(arguments: argparse.Namespace) -> int:
         tenant=arguments.tenant,
     )
     table = price_list(book, key, arguments.at or datetime.now(UTC))
-    _show(table, arguments.format, ["", f"price book {book.version}"])
+    _show_said(table, arguments.format, ["", f"price book {book.version}"])
     return 0 if table["usd"].null_count < table.num_rows else 1
 
 

@@ -4,7 +4,3 @@ Questions to the lake: one Arrow table answers the command line, the API and the
 Knows the views over the lake, the reports as SQL files, how a trace is drawn and how a
 cost is explained. Does not know how the lake is written.
 """
-
-from collector.query.api import api_routes
-
-__all__ = ["api_routes"]

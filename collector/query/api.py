@@ -26,12 +26,7 @@ from collector.query.sql import run_sql
 from collector.query.times import parse_period
 from collector.query.trace import read_trace
 from collector.query.views import Lake
-
-ARROW_TYPE: Final = "application/vnd.apache.arrow.stream"
-SUMMARY_KEY: Final = b"spanledger.summary"
-TRUNCATED_HEADER: Final = "x-truncated"
-MAX_ROWS: Final = 100_000
-"""Rows of an answer at most; a header says that there were more."""
+from collector.query.wire import ARROW_TYPE, MAX_ROWS, SUMMARY_KEY, TRUNCATED_HEADER
 
 _MAX_BODY_BYTES: Final = 1 << 20
 _AT_ONCE: Final = 2

@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from collector.config import Settings, split_listen
 from collector.errors import QueryError
-from collector.query.api import ARROW_TYPE, MAX_ROWS, SUMMARY_KEY, TRUNCATED_HEADER
 from collector.query.reports import Report, find_report, run_report
 from collector.query.sql import TIMEOUT_SECONDS, run_sql
 from collector.query.times import Period
 from collector.query.trace import Trace, read_trace
 from collector.query.views import Lake
+from collector.query.wire import ARROW_TYPE, MAX_ROWS, SUMMARY_KEY, TRUNCATED_HEADER
 from collector.running import running_service
 
 _GRACE_SECONDS: Final = 10.0

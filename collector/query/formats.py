@@ -100,6 +100,16 @@ def format_table(table: pa.Table, form: str, notes: Sequence[str] = ()) -> str:
             return "\n".join([*_to_lines(table), *notes]) + "\n"
 
 
+def without_empty_columns(table: pa.Table) -> pa.Table:
+    """Return *table* without the columns that say nothing in any row."""
+    said = [
+        name
+        for name, column in zip(table.column_names, table.itercolumns(), strict=True)
+        if column.null_count < table.num_rows or not table.num_rows
+    ]
+    return table.select(said)
+
+
 def to_json(value: object) -> str:
     """Return indented JSON that ends with a line break."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
