@@ -34,6 +34,10 @@ _LEVELS: Final = {
     "error": logging.ERROR,
 }
 
+_STATUS_FIELDS: Final = frozenset(
+    {"role", "pid", "written_unix", "ready", "reason", "age_seconds", "running"}
+)
+
 log = structlog.get_logger(component="telemetry")
 
 
@@ -201,7 +205,8 @@ def metrics_text(directory: Path) -> bytes:
     Return the metrics of all roles in Prometheus text format.
 
     Counters and histograms of a role that died count on; its gauges are left out.
-    A file that cannot be read is left out and logged.
+    A file that cannot be read is left out and logged. Figures of the roles' statuses,
+    which stand beside *directory*, are gauges as well.
     """
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
 
@@ -230,6 +235,7 @@ class _RoleMetrics:
         merge: Any = MultiProcessCollector.merge
         yield from merge(list(_readable(files)))
         yield from _process_metrics(running)
+        yield from _status_metrics(self._directory.parent)
 
 
 def _readable(files: list[str]) -> Iterator[str]:
@@ -268,6 +274,26 @@ def _process_metrics(running: dict[str, int]) -> Iterator["Metric"]:
             processor.add_metric([role], ticks / os.sysconf("SC_CLK_TCK"))
     yield memory
     yield processor
+
+
+def _status_metrics(state_dir: Path) -> Iterator["Metric"]:
+    """Yield figures of running roles, each named ``spanledger_<role>_<figure>``."""
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
+
+    ready = GaugeMetricFamily(
+        "spanledger_role_ready", "whether a role does its work", labels=["role"]
+    )
+    for role, status in read_statuses(state_dir).items():
+        if not status["running"]:
+            continue
+        ready.add_metric([role], float(status["ready"]))
+        for figure in sorted(status.keys() - _STATUS_FIELDS):
+            value = status[figure]
+            if isinstance(value, (int, float)):
+                yield GaugeMetricFamily(
+                    f"spanledger_{role}_{figure}", "from the role's status", value
+                )
+    yield ready
 
 
 def _read_pid(path: Path) -> int:

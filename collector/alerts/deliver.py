@@ -46,7 +46,7 @@ DELIVERIES: Final = Counter(
 )
 DELIVERY_SECONDS: Final = Histogram(
     "spanledger_alert_delivery_seconds",
-    "Time from the commit of an alert to its delivery.",
+    "Time from the look that found an alert to its delivery.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600, 86400),
 )
 LETTERS: Final = Gauge(

@@ -237,6 +237,17 @@ def test_gauges_and_memory_of_a_dead_role_are_left_out(tmp_path):
     assert b'spans_total{kind="good"} 1.0\n' in dead
 
 
+def test_figures_of_a_status_are_gauges_while_its_role_runs(tmp_path):
+    metrics_directory(tmp_path).mkdir()
+    write_status(tmp_path, "drain", ready=False, backlog_bytes=7, taken={"a": 1})
+
+    text = _metrics(tmp_path).decode()
+
+    assert "\nspanledger_drain_backlog_bytes 7.0\n" in text
+    assert '\nspanledger_role_ready{role="drain"} 0.0\n' in text
+    assert "taken" not in text
+
+
 def test_a_torn_metrics_file_does_not_hide_the_others(tmp_path):
     _run(ROLE, tmp_path, "receive", "2")
     directory = metrics_directory(tmp_path)
