@@ -187,8 +187,7 @@ class Journal:
             ValueError: A field does not fit into a frame.
         """
         self._raise_if_failed()
-        # The head's length does not depend on the seed, so a frame that does not fit
-        # is sealed again for its place in the next segment.
+        # The head depends on the place: for another segment it is made again.
         while True:
             segment = self._active
             head = encode_head(
@@ -230,10 +229,10 @@ class Journal:
         with self._lock:
             self._raise_if_failed()
             segments, end = tuple(self._unsynced), self._end
+            if end == self._synced:
+                return end
             is_directory_synced = self._is_directory_synced
             self._is_directory_synced = True
-        if end == self._synced:
-            return end
         path = self._directory
         try:
             if not is_directory_synced:
@@ -244,7 +243,7 @@ class Journal:
         except OSError as error:
             raise self._fail(path, error) from error
         with self._lock:
-            self._mark.write(end)
+            self._mark.write(end, is_failed=self._failure is not None)
             self._synced = end
             for segment in segments[:-1]:
                 self._unsynced.remove(segment)

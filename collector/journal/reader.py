@@ -1,6 +1,5 @@
 """The reader's side of the journal, in another process than the writer's."""
 
-import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -127,7 +126,7 @@ class JournalReader:
             max_bytes: Size in bytes of frames to stay below; one frame is read
                 however large it is.
 
-            until: Frames that end behind it are left out.
+            until: The end of a frame; those behind it are left out.
 
         Returns:
             Frames; none if nothing readable is durable behind *start*.
@@ -252,11 +251,7 @@ class JournalReader:
         if end <= self._reported:
             return
         self._reported = end
-        copy: Path | None = self._directory / "corrupt" / f"{position}.bin"
-        with contextlib.suppress(OSError):
-            replace_file(self._directory / "corrupt" / f"{position}.bin", region)
-        if not (copy and copy.exists()):
-            copy = None
+        copy = self._copy(region, f"{position}.bin")
         log.warning(
             "journal_region_corrupt",
             segment=segment,
@@ -266,6 +261,15 @@ class JournalReader:
             copy=str(copy),
         )
         self._on_corrupt(Corruption(position, end, damage.reason, copy))
+
+    def _copy(self, region: bytes, name: str) -> Path | None:
+        """Copy *region* to ``corrupt/``; a full disk must not stop the reader."""
+        path = self._directory / "corrupt" / name
+        try:
+            replace_file(path, region)
+        except OSError:
+            return None
+        return path
 
     def _delete_committed(self) -> None:
         for number in segment_numbers(self._directory):

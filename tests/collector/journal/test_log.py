@@ -25,6 +25,7 @@ from collector.errors import (
     JournalFullError,
 )
 from collector.journal import Journal, JournalReader, Position
+from collector.journal.marks import SyncedMark
 from collector.journal.segment import segment_numbers, segment_path
 
 QUARTER = bytes(200 << 10)
@@ -130,6 +131,7 @@ def test_a_new_segments_name_is_durable_before_its_frames_count(tmp_path, monkey
         lambda directory: seen.append((directory, payloads_of(read_all(tmp_path)))),
     )
     journal = Journal.open(tmp_path, SMALL)
+    journal.sync()
     append(journal, b"payload")
     journal.sync()
     append(journal, b"in the same segment")
@@ -522,3 +524,22 @@ def test_closing_twice_does_nothing(tmp_path):
     journal.close()
 
     assert payloads_of(read_all(tmp_path)) == [b"payload"]
+
+
+def test_a_sync_that_ends_after_a_failed_write_does_not_hide_the_failure(
+    tmp_path, monkeypatch
+):
+    def sync(descriptor):
+        os.fdatasync(descriptor)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwritev", lambda *_: 3)
+            with pytest.raises(JournalFailedError):
+                append(journal, b"not written")
+
+    journal = Journal.open(tmp_path, SMALL, sync=sync)
+    append(journal, b"durable")
+    journal.sync()
+    journal.close()
+
+    assert SyncedMark.open(tmp_path).read()[1] is True
+    assert payloads_of(read_all(tmp_path)) == [b"durable"]
