@@ -62,13 +62,32 @@ _OF_ANY_MEMBER: Final = (
     "deployment",
     "region",
 )
+_OF_STANDING: Final = (
+    "timestamp",
+    "trace_id",
+    "span_id",
+    "service_name",
+    "sampling_weight",
+)
 _OF_TOOL: Final = (
+    "timestamp",
+    "trace_id",
+    "span_id",
     "tool_name",
     "tool_call_id",
     "arguments_hash",
     "result_hash",
     "result_bytes",
     "result_tokens",
+)
+_OF_EXCLUDED: Final = (
+    "timestamp",
+    "trace_id",
+    "span_id",
+    "name",
+    "scope_name",
+    "input_tokens",
+    "output_tokens",
 )
 _NANOS_PER_MILLISECOND: Final = 1e6
 
@@ -79,6 +98,12 @@ def merged(spans: Spans, calls: Calls, name: str) -> pa.Array:
     if len(calls.several) and 0 < column.null_count < len(column):
         return spans.pick(name, calls.best(known(column)[spans.rows]))
     return spans.pick(name, calls.counted)
+
+
+def _merged_all(spans: Spans, calls: Calls) -> Columns:
+    if not len(calls.several):
+        return spans.pick_all(_OF_ANY_MEMBER, calls.counted)
+    return {name: merged(spans, calls, name) for name in _OF_ANY_MEMBER}
 
 
 def operations(spans: Spans, calls: Calls) -> pa.Array:
@@ -108,20 +133,16 @@ def call_rows(
 ) -> Columns:
     """Return the columns of calls that spans tell, identity and run apart."""
     counted = spans.flags("has_usage")[calls.counted]
-    columns = {name: merged(spans, calls, name) for name in _OF_ANY_MEMBER}
+    columns = _merged_all(spans, calls)
     streamed = spans.flags("streaming")
+    columns |= spans.pick_all(_OF_STANDING, calls.span)
     return columns | {
-        "timestamp": spans.pick("timestamp", calls.span),
-        "trace_id": spans.pick("trace_id", calls.span),
-        "span_id": spans.pick("span_id", calls.span),
         "usage_span_id": spans.pick("span_id", np.where(counted, calls.counted, NONE)),
         "step": from_integers(steps.step, pa.int32(), null=steps.step == NONE),
         "step_source": take(texts_of(STEP_SOURCES), steps.source),
         "attempt": pa.array(steps.attempt).cast(pa.int32()),
-        "service_name": spans.pick("service_name", calls.span),
         "operation": operation,
         "uncached_input_tokens": _uncached(columns),
-        "sampling_weight": spans.pick("sampling_weight", calls.span),
         "duration_ms": durations_ms(spans, calls.span),
         "streaming": pc.or_kleene(
             merged(spans, calls, "streaming"), pa.array(streamed[calls.best(streamed)])
@@ -145,13 +166,10 @@ def tool_rows(spans: Spans, tools: Ints, *, failed: Mask) -> Columns:
 
     ``step`` is what the span declares.
     """
-    columns = {name: spans.pick(name, tools) for name in _OF_TOOL}
+    columns = spans.pick_all(_OF_TOOL, tools)
     reported = known(columns["result_tokens"])
     step = spans.steps()[tools]
     return columns | {
-        "timestamp": spans.pick("timestamp", tools),
-        "trace_id": spans.pick("trace_id", tools),
-        "span_id": spans.pick("span_id", tools),
         "step": from_integers(step, pa.int32(), null=step == NONE),
         "tool_type": spans.pick("span_role", tools),
         "duration_ms": durations_ms(spans, tools),
@@ -185,18 +203,7 @@ def run_rows(spans: Spans, runs: Runs, *, failed: Mask) -> Columns:
 def excluded_rows(spans: Spans, excluded: Excluded) -> Columns:
     """Return the rows of ``excluded``, sorted by (trace_id, timestamp, span_id)."""
     table, row = spans.table, excluded.row
-    columns = {
-        name: take(one_chunk(table, name), row)
-        for name in (
-            "timestamp",
-            "trace_id",
-            "span_id",
-            "name",
-            "scope_name",
-            "input_tokens",
-            "output_tokens",
-        )
-    }
+    columns = {name: take(one_chunk(table, name), row) for name in _OF_EXCLUDED}
     columns["reason"] = take(texts_of(REASONS), excluded.reason)
     columns["billed_trace_id"] = spans.pick("trace_id", excluded.billed)
     columns["billed_span_id"] = spans.pick("span_id", excluded.billed)

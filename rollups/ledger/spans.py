@@ -145,14 +145,24 @@ class Spans:
 
     def pick(self, name: str, places: Ints) -> pa.Array:
         """Return a column's values at *places*; `NONE` gives null."""
-        column = one_chunk(self.table, name)
-        if column.null_count == len(column):
-            return pa.nulls(len(places), column.type)
-        rows = self.rows[places]
+        return self.pick_all((name,), places)[name]
+
+    def pick_all(self, names: tuple[str, ...], places: Ints) -> dict[str, pa.Array]:
+        """Return the values of several columns at *places*; `NONE` gives null."""
+        columns = {name: one_chunk(self.table, name) for name in names}
+        if all(column.null_count == len(column) for column in columns.values()):
+            return {
+                name: pa.nulls(len(places), column.type)
+                for name, column in columns.items()
+            }
         missing = places < 0
-        if missing.any():
-            return column.take(pa.array(rows, mask=missing))
-        return column.take(pa.array(rows))
+        rows = pa.array(self.rows[places], mask=missing if missing.any() else None)
+        return {
+            name: column.take(rows)
+            if column.null_count < len(column)
+            else pa.nulls(len(places), column.type)
+            for name, column in columns.items()
+        }
 
     def numbers(self, name: str) -> Ints:
         """Return an integer column in canonical order, 0 for null."""
