@@ -11,7 +11,6 @@ from price_reference import COUNTS, PARTS, reference
 from priced_calls import calls_table
 
 from pricing import PriceBook, bundled_book, price_calls
-from pricing.outcomes import LOSSES
 
 OVERLAY = """
 [[price]]
@@ -81,7 +80,7 @@ WORDS = {
     "tenant": ["acme", "inner", "thirds", "other"],
     "feature": ["fixed", "seat", "refund"],
     "operation": ["chat", "embeddings"],
-    "dialect": [*sorted(LOSSES[0].dialects), "otel_genai"],
+    "dialect": ["otel_openai_v2", "openllmetry", "otel_genai"],
     "error_type": ["timeout"],
     "reported_cost_usd": [Decimal("0.0123"), Decimal(0)],
 }
@@ -125,6 +124,7 @@ def random_time(source: random.Random) -> dt.datetime:
     return dt.datetime(2024, 6, 1, tzinfo=dt.UTC) + seconds
 
 
+@pytest.mark.timeout(240)
 def test_a_hundred_thousand_random_calls_cost_the_same(book):
     source = random.Random(20_261_122)
     kinds = [random_kind(source) for _ in range(1_000)]

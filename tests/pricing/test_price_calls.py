@@ -157,6 +157,16 @@ def test_lost_cache_counts_make_an_upper_bound():
     assert status_of(price_one(BOOK, **call, input_tokens=1_000)) == ("priced", None)
 
 
+def test_lost_cache_writes_make_a_lower_bound_where_they_are_billed():
+    call = {"provider": "openai", "dialect": "openllmetry", "output_tokens": 0}
+
+    billed = price_one(BOOK, **call, request_model="gpt-6-sol", input_tokens=5_000)
+    unbilled = price_one(BOOK, **call, request_model="gpt-4o", input_tokens=5_000)
+
+    assert status_of(billed) == ("partial", "cache_unknown lower_bound")
+    assert status_of(unbilled) == ("priced", None)
+
+
 def test_a_cost_of_a_million_dollars_is_out_of_range():
     o1_pro = {"provider": "openai", "request_model": "o1-pro", "output_tokens": 0}
     largest = 6_666_666_666

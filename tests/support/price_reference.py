@@ -172,6 +172,7 @@ def _gap(call: dict, card, used: dict, told: dict) -> str | None:
     for loss in reversed(LOSSES):
         if (
             call.get("dialect") in loss.dialects
+            and loss.provider in (None, card.provider)
             and not any(name in told for name in loss.counts)
             and rates[loss.usage_class] != rates["input"]
             and total_input >= CACHEABLE_TOKENS
