@@ -38,7 +38,12 @@ the whole, and a line fits it worse than this (0.80 if it stops in the middle).
 
 SHED_EFFICIENCY: Final = 0.9
 SHED_GAIN: Final = 0.4
-"""A context that also falls, and keeps under two fifths of what was appended."""
+WINDOW_FALLS: Final = 5
+WINDOW_GAIN: Final = 0.6
+"""
+A context that also falls and keeps under two fifths of what was appended, or falls at
+every fifth call and keeps under three fifths: a window that happens to drift upwards.
+"""
 
 FALL_TOKENS: Final = 1000
 FALL_SHARE: Final = 0.3
@@ -142,7 +147,11 @@ def judge_growth(
         & (late.slope < LEVEL_SLOPE * whole.slope)
         & (whole.r2 < LEVEL_R2)
     )
+    falls = segments.sums((steps.organic < 0).astype(np.int64))
     shed = (efficiency < SHED_EFFICIENCY) & (gain < SHED_GAIN * appended)
+    shed |= (WINDOW_FALLS * falls >= segments.counts - 1) & (
+        gain < WINDOW_GAIN * appended
+    )
     quadratic = (
         (segments.counts >= MIN_CALLS)
         & (exponent >= MIN_EXPONENT)

@@ -9,6 +9,7 @@ process's own, the first run is not counted.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
@@ -22,8 +23,6 @@ import pyarrow as pa
 
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS / "support"))
-
-import itertools
 
 from growth_rows import Tables, read_runs, tables_of  # noqa: E402
 

@@ -260,7 +260,9 @@ def judge_growth(
     gain = slope * (n - 1)
     appended = sum(tokens for tokens, j in zip(known, jump, strict=True) if not j)
     levelled = n >= 10 and late_slope < 0.5 * slope and r2 < 0.85
+    falls = sum(d < 0 for d in organic)
     shed = efficiency < 0.9 and gain < 0.4 * appended
+    shed = shed or (5 * falls >= n - 1 and gain < 0.6 * appended)
     quadratic = (
         n >= 6
         and exponent >= 1.35
