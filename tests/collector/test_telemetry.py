@@ -27,8 +27,11 @@ LOGGERS = re.compile(r"(^|_)(log|logger|repeating)$")
 IRREGULAR_PARTICIPLES = {
     *("begun", "bound", "built", "cut", "found", "held", "hidden", "kept", "left"),
     *("lost", "made", "read", "run", "seen", "sent", "set", "shut", "stuck", "taken"),
-    *("put", "written", "rebuilt", "reset", "torn", "broken", "behind", "gone"),
+    *("put", "written", "rebuilt", "reset", "torn", "broken", "gone"),
 }
+
+STATES = {"corrupt", "full", "ready", "stopping", "unreadable"}
+"""Words for what something is now, where nothing was done to it."""
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ def _is_event_name(node: ast.expr) -> bool:
     return (
         len(words) >= 2
         and all(re.fullmatch(r"[a-z0-9]+", word) for word in words)
-        and (words[-1].endswith("ed") or words[-1] in IRREGULAR_PARTICIPLES)
+        and (words[-1].endswith("ed") or words[-1] in IRREGULAR_PARTICIPLES | STATES)
     )
 
 
