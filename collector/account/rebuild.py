@@ -11,7 +11,7 @@ import pyarrow as pa
 import structlog
 
 from collector.account.findings import Rules
-from collector.account.ledger import make_ledger, read_spans
+from collector.account.ledger import absorb, read_spans
 from collector.account.publish import publish_empty_tables
 from collector.account.segments import SPANS, trace_numbers
 from collector.account.store import Store
@@ -74,12 +74,13 @@ def fill(store: Store, settings: Settings, target: Target) -> int:
     total = sum(target.read(key, ["span_id"]).num_rows for key in keys)
     shares = -(-total // _SPANS_AT_ONCE)
     for spans in _shares(target, keys, settings, shares):
-        ledger = make_ledger(spans, books, settings.dimensions)
-        tables = ledger._asdict()
-        findings = rules.about_traces(tables)
-        touched = np.unique(trace_numbers(spans.column("trace_id")))
-        store.put(
-            touched, {SPANS: spans, **tables, "findings": findings}, _last_seen(spans)
+        absorb(
+            store,
+            spans,
+            books,
+            rules,
+            settings.dimensions,
+            seen_unix=_last_seen(spans),
         )
         read += spans.num_rows
     _dirty_published(store, target)

@@ -16,6 +16,8 @@ Traces = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 SPANS: Final = "spans"
+_RESPONSE: Final = "response_id"
+_MIXER: Final = np.uint64(0x9E3779B97F4A7C15)
 _HEX_VALUES: Final = np.zeros(256, np.uint64)
 _HEX_VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
@@ -51,6 +53,29 @@ def is_among(numbers: Traces, ordered: Traces) -> Mask:
     return found
 
 
+def response_numbers(ids: pa.Array | pa.ChunkedArray) -> Traces:
+    """
+    Return a number for each response id, made from its last 16 bytes.
+
+    Ids of up to eight characters are a library's own and give 0, as does null. Two ids
+    with one number bring traces together that share nothing: work, no error.
+    """
+    if isinstance(ids, pa.ChunkedArray):
+        ids = ids.combine_chunks()
+    if ids.null_count == len(ids):
+        return np.zeros(len(ids), np.uint64)
+    texts = ids.cast(pa.binary())
+    long = pc.fill_null(pc.greater(pc.binary_length(texts), 8), False)
+    padded = pc.binary_join_element_wise(bytes(16), pc.fill_null(texts, b""), b"")
+    tails = pc.binary_slice(padded, -16).cast(pa.binary(16))
+    halves = np.frombuffer(
+        tails.buffers()[1], np.uint64, len(tails) * 2, tails.offset * 16
+    ).reshape(-1, 2)
+    numbers: Traces = halves[:, 0] * _MIXER ^ halves[:, 1]
+    numbers[~long.to_numpy(zero_copy_only=False)] = 0
+    return numbers
+
+
 class Segment:
     """The spans of a tick, or of several merged ones, and their traces' ledger rows."""
 
@@ -74,6 +99,7 @@ class Segment:
         self.hours = {
             name: hours_of(table.column("timestamp")) for name, table in tables.items()
         }
+        self._links: tuple[Traces, Traces] | None = None
         self.alive: dict[str, Mask] = {
             name: np.ones(table.num_rows, np.bool_) for name, table in tables.items()
         }
@@ -163,6 +189,21 @@ class Segment:
             return None
         chosen = is_among(self.traces[SPANS], mine)
         return self.rows(SPANS, chosen) if chosen.any() else None
+
+    def traces_with(self, responses: Traces) -> Traces:
+        """Return traces that have a span with one of the sorted *responses*."""
+        if self._links is None:
+            self._links = self._link()
+        numbers, traces = self._links
+        return traces[is_among(numbers, responses)]
+
+    def _link(self) -> tuple[Traces, Traces]:
+        spans = self.tables[SPANS]
+        if _RESPONSE not in spans.column_names:
+            return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+        numbers = response_numbers(spans.column(_RESPONSE))
+        there = numbers != 0
+        return numbers[there], self.traces[SPANS][there]
 
     def remove(self) -> None:
         """Delete the segment's files; mapped ones live until they are let go."""

@@ -136,6 +136,11 @@ class Store:
         found = (segment.spans_of(touched) for segment in self.segments)
         return [self._whole(SPANS, table) for table in found if table is not None]
 
+    def linked(self, responses: Traces) -> Traces:
+        """Return the traces that have a span with one of the sorted *responses*."""
+        found = [segment.traces_with(responses) for segment in self.segments]
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+
     def knows(self, numbers: Traces) -> Mask:
         """Return which traces any segment has touched."""
         known = np.zeros(len(numbers), np.bool_)

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from collector.account.evicted import Evicted
 from collector.account.findings import Rules, as_told
-from collector.account.ledger import make_ledger, read_spans
+from collector.account.ledger import absorb, read_spans
 from collector.account.publish import publish_partitions, publish_rollups
 from collector.account.segments import SPANS, Traces, trace_numbers
 from collector.account.store import Store
@@ -127,27 +127,25 @@ class Account:
 
     def _take(self, keys: list[str]) -> tuple[int, int]:
         new = read_spans(self._target, keys, self._settings.dimensions)
-        touched: Traces = np.unique(trace_numbers(new.column("trace_id")))
-        late = self._late_spans(touched, set(keys))
+        late = self._late_spans(new, set(keys))
         if late is not None:
             new = pa.concat_tables([late, new])
-        spans = pa.concat_tables([*self._store.spans_of(touched), new])
         self._books.refresh()
-        ledger = make_ledger(spans, self._books, self._settings.dimensions)
-        tables = ledger._asdict()
-        findings = self._rules.about_traces(tables)
-        self._store.put(
-            touched, {SPANS: new, **tables, "findings": findings}, time.time()
+        absorbed = absorb(
+            self._store,
+            new,
+            self._books,
+            self._rules,
+            self._settings.dimensions,
+            seen_unix=time.time(),
         )
-        if ledger.calls.num_rows:
-            oldest = pc.min(ledger.calls.column("timestamp")).as_py()
-            self._oldest_new = min(self._oldest_new, oldest)
-        self._count(ledger.calls, new.num_rows)
+        self._count(absorbed.calls, new.num_rows)
         pa.default_memory_pool().release_unused()
-        return new.num_rows, len(touched)
+        return new.num_rows, absorbed.traces
 
-    def _late_spans(self, touched: Traces, new: set[str]) -> pa.Table | None:
+    def _late_spans(self, spans: pa.Table, new: set[str]) -> pa.Table | None:
         """Return earlier spans of traces that left the working tables."""
+        touched: Traces = np.unique(trace_numbers(spans.column("trace_id")))
         back, hours = self._evicted.find(touched[~self._store.knows(touched)])
         if not len(back):
             return None
@@ -159,18 +157,20 @@ class Account:
         ]
         found = read_spans(self._target, keys, self._settings.dimensions)
         chosen = np.isin(trace_numbers(found.column("trace_id")), back)
-        spans = found.filter(pa.array(chosen))
+        earlier = found.filter(pa.array(chosen))
         # What is published of them is superseded, in whatever hour it stands.
         for name in self._store.schemas:
             if name != SPANS:
                 self._store.dirty |= {
                     (name, Partition(int(hour)))
-                    for hour in np.unique(hours_of(spans.column("timestamp")))
+                    for hour in np.unique(hours_of(earlier.column("timestamp")))
                 }
-        return spans
+        return earlier
 
     def _count(self, calls: pa.Table, spans: int) -> None:
         SPANS_ACCOUNTED.inc(spans)
+        if calls.num_rows:
+            self.look_back(pc.min(calls.column("timestamp")).as_py())
         unpriced = calls.filter(pc.equal(calls.column("cost_status"), "unpriced"))
         for item in pc.value_counts(unpriced.column("cost_reason")).to_pylist():
             UNPRICED.labels(item["values"] or "unknown").inc(item["counts"])

@@ -8,7 +8,12 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.account.segments import SPANS, is_among, trace_numbers
+from collector.account.segments import (
+    SPANS,
+    is_among,
+    response_numbers,
+    trace_numbers,
+)
 from collector.account.store import Store
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -49,7 +54,7 @@ ticks = st.lists(
 
 
 @given(ticks=ticks, reopen_at=st.sets(st.integers(0, 24)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_rows_are_those_of_the_last_tick_that_touched_their_trace(ticks, reopen_at):
     spans, calls = [], {}
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +90,7 @@ def numbers(traces):
 
 
 @given(ticks=ticks, silent_before=st.integers(0, 24))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_only_traces_silent_since_then_are_let_go(ticks, silent_before):
     last_seen, spans = {}, []
     with tempfile.TemporaryDirectory() as folder:
@@ -123,6 +128,16 @@ def test_trace_numbers_are_the_lower_half_of_the_id():
     ids = pa.array(["0" * 16 + "00000000000000ff", "f" * 32, "0123456789abcdef" * 2])
 
     assert trace_numbers(ids).tolist() == [255, 2**64 - 1, 0x0123456789ABCDEF]
+
+
+def test_equal_long_response_ids_have_equal_numbers_and_short_ones_none():
+    ids = ["chatcmpl-0123456789", "x" * 9, None, "resp_1", "chatcmpl-0123456789"]
+
+    numbers = response_numbers(pa.array(ids, pa.string())).tolist()
+
+    assert numbers[0] == numbers[4] != numbers[1]
+    assert (numbers[2], numbers[3]) == (0, 0)
+    assert 0 not in {numbers[0], numbers[1]}
 
 
 @given(st.lists(st.integers(0, 2**64 - 1)), st.sets(st.integers(0, 2**64 - 1)))

@@ -5,10 +5,11 @@ import tempfile
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from agent_runs import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from otlp_requests import START_UNIX_NANO, request
+from otlp_requests import START_UNIX_NANO, request, span
 from workshop import Workshop, read_table
 
 from collector.account.rebuild import rebuild
@@ -18,7 +19,7 @@ from rollups.registry import ROLLUPS
 
 
 def run_requests(runs):
-    return [request(span) for run in runs for span in (run.root(), *run.chats())]
+    return [request(one) for run in runs for one in (run.root(), *run.chats())]
 
 
 def rollup_rows(target):
@@ -30,7 +31,7 @@ def rollup_rows(target):
     cuts=st.lists(st.integers(1, 6), max_size=6),
     repeated=st.integers(0, 4),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_any_order_and_any_split_into_ticks_give_the_same_tables(seed, cuts, repeated):
     runs = [Run(START_UNIX_NANO, steps=4, number=n + 1) for n in range(3)]
     requests = run_requests(runs)
@@ -46,7 +47,7 @@ def test_any_order_and_any_split_into_ticks_give_the_same_tables(seed, cuts, rep
                 shop.send(one)
             del shuffled[:cut]
             shop.drain_all()
-            shop.account.tick()
+            shop.account.tick(publish=False)
         shop.run(*shuffled)
         found = shop.published()
 
@@ -158,6 +159,34 @@ def test_a_state_of_another_boot_is_not_trusted(tmp_path, monkeypatch):
         monkeypatch.setattr("collector.account.store._boot_id", lambda: "another")
 
         assert open_store(shop.settings).segments == []
+
+
+def gateway_and_sdk(swap):
+    usage = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.response.id": "chatcmpl-0123456789abcdef",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 10,
+    }
+    ours = request(span(1, trace=1, name="chat gpt-4o", attributes=usage))
+    theirs = request(span(2, trace=2, name="proxy", attributes=usage), scope="gateway")
+    return [theirs, ours] if swap else [ours, theirs]
+
+
+@pytest.mark.parametrize("swap", [False, True], ids=["sdk first", "gateway first"])
+def test_one_response_in_two_traces_is_one_call_whenever_they_arrive(tmp_path, swap):
+    with Workshop(tmp_path) as shop:
+        for one in gateway_and_sdk(swap):
+            shop.run(one)
+        tables = shop.published()
+        rebuild(shop.settings)
+        again = shop.published()
+
+    assert len(tables["calls"]) == 1
+    assert [row["reason"] for row in tables["excluded"]] == ["duplicate_response"]
+    assert tables == again
 
 
 def test_a_growing_run_is_a_finding_with_what_it_wasted(tmp_path):
