@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -152,12 +153,24 @@ def _changed(settings: Settings) -> Iterator[tuple[str, str, object]]:
         standard = default[section].get_default(call_default_factory=True)
         if not hasattr(standard, "model_dump"):
             if getattr(settings, section) != standard:
-                yield section, "", value
+                yield section, "", _without_secrets(value)
             continue
         before = standard.model_dump(mode="json")
         for key, item in value.items():
             if item != before[key]:
-                yield section, key, item
+                yield section, key, _without_secrets(item)
+
+
+def _without_secrets(value: object) -> object:
+    """Return *value* with nothing of a URL but scheme and host: the rest may be one."""
+    if isinstance(value, dict):
+        return {key: _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_secrets(item) for item in value]
+    if isinstance(value, str) and "://" in value:
+        parts = urlsplit(value)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return value
 
 
 def _call_columns(settings: Settings) -> list[str]:

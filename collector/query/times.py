@@ -34,12 +34,12 @@ def parse_time(text: str, *, now: datetime | None = None) -> datetime:
     Raises:
         QueryError: The text is neither.
     """
-    if ago := _AGO.fullmatch(text.strip()):
-        span = timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return (now or datetime.now(UTC)) - span
     try:
+        if ago := _AGO.fullmatch(text.strip()):
+            span = timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            return (now or datetime.now(UTC)) - span
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+    except (ValueError, OverflowError):
         message = f"time: {text!r} is neither ISO 8601 nor like 7d, 24h, 90m"
         raise QueryError(message) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

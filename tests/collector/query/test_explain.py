@@ -1,0 +1,57 @@
+from decimal import Decimal
+
+import pytest
+from agent_lake import FIRST, SECOND, TOOL, TRACE, TWIN, build_agent_lake
+
+from collector.errors import QueryError
+from collector.query.explain import draw_receipt, explain_span
+from collector.query.views import Lake
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    return Lake(str(build_agent_lake(tmp_path_factory.mktemp("lake"))))
+
+
+def test_the_lines_of_a_receipt_add_up_to_the_cost(lake):
+    receipt = explain_span(lake, TRACE, FIRST)
+
+    lines = receipt.lines.to_pylist()
+    assert sum(line["cost_usd"] for line in lines) == Decimal("0.25")
+    assert [(line["item"], line["tokens"]) for line in lines] == [
+        ("uncached input", 500),
+        ("cache read", 3000),
+        ("output", 100),
+    ]
+    assert lines[1]["usd_per_mtok"] == 10
+
+
+def test_a_call_that_was_sent_twice_is_counted(lake):
+    document = explain_span(lake, TRACE, FIRST).document()
+
+    assert document["counted"]
+    assert document["excluded"] == []
+
+
+def test_a_twin_is_explained_by_the_call_that_is_billed(lake):
+    receipt = explain_span(lake, TRACE, TWIN)
+
+    assert not receipt.document()["counted"]
+    assert receipt.call["span_id"] == SECOND
+    text = draw_receipt(receipt)
+    assert "not billed: twin: another span is the same call" in text
+    assert f"billed instead: span {SECOND}" in text
+
+
+def test_the_text_names_price_book_and_total(lake):
+    text = draw_receipt(explain_span(lake, TRACE.upper(), FIRST.upper()))
+
+    assert "price book    book1" in text
+    assert "total 0.250000000000 USD" in text
+
+
+def test_a_span_that_is_no_call_is_one_line_with_a_hint(lake):
+    with pytest.raises(QueryError, match="no call") as caught:
+        explain_span(lake, TRACE, TOOL)
+
+    assert "spanledger trace" in caught.value.line()
