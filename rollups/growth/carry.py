@@ -152,13 +152,14 @@ def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carri
     return Carried(tokens=tokens, calls=calls, items=items, shares=shares)
 
 
-def carry_outside(curve: Curve, resent: Resent, wasted: Bools) -> Floats:
+def carry_outside(segments: Segments, keep: Floats, wasted: Bools) -> Floats:
     """Return which share of the carry of what enters each call is not in *wasted*."""
-    ones = np.ones(curve.segments.size)
-    whole = scan_backward(curve.segments, resent.keep, ones)
-    free = scan_backward(curve.segments, resent.keep, (~wasted).astype(np.float64))
-    share = np.ones(curve.segments.size)
-    np.divide(free, whole, out=share, where=whole > 0)
+    share = np.ones(segments.size)
+    inner, rows = segments.select(segments.sums(wasted.astype(np.int64)) > 0)
+    whole = scan_backward(inner, keep[rows], np.ones(inner.size))
+    free = scan_backward(inner, keep[rows], (~wasted[rows]).astype(np.float64))
+    some = whole > 0
+    share[rows[some]] = free[some] / whole[some]
     return share
 
 

@@ -85,24 +85,31 @@ def row_codes(tables: Sequence[pa.Table], names: Sequence[str]) -> list[Ints]:
     Codes are in the tuples' order. Neighbours that are equal are coded once, so
     that rows which stand together by key cost little.
     """
-    stacks = [
-        pa.chunked_array(
-            [chunk for table in tables for chunk in table.column(name).chunks],
-            type=pa.string(),
-        ).combine_chunks()
-        for name in names
+    fresh = [_differs_from_previous(table, names) for table in tables]
+    heads = [
+        table.select(names).take(np.flatnonzero(flags))
+        for table, flags in zip(tables, fresh, strict=True)
     ]
-    size = len(stacks[0])
-    fresh = np.zeros(size, dtype=np.bool_)
+    codes = np.zeros(sum(map(len, heads)), dtype=np.int64)
+    for name in names:
+        minor = text_codes(*(table.column(name) for table in heads))
+        codes = fold_codes(codes, np.concatenate(minor))
+    return [
+        part[np.cumsum(flags) - 1]
+        for part, flags in zip(_split(codes, heads), fresh, strict=True)
+    ]
+
+
+def _differs_from_previous(table: pa.Table, names: Sequence[str]) -> Bools:
+    fresh = np.zeros(table.num_rows, dtype=np.bool_)
     fresh[:1] = True
-    for stack in stacks:
-        differs = pc.not_equal(stack.slice(1), stack.slice(0, max(size - 1, 0)))
-        fresh[1:] |= differs.fill_null(True).to_numpy(zero_copy_only=False)
-    heads = pa.array(np.flatnonzero(fresh))
-    codes = np.zeros(len(heads), dtype=np.int64)
-    for stack in stacks:
-        codes = fold_codes(codes, text_codes(pa.chunked_array([stack.take(heads)]))[0])
-    return _split(codes[np.cumsum(fresh) - 1], tables)
+    for name in names:
+        column = table.column(name).combine_chunks()
+        differs = pc.not_equal(
+            column.slice(1), column.slice(0, max(len(column) - 1, 0))
+        )
+        fresh[1:] |= differs.to_numpy(zero_copy_only=False)
+    return fresh
 
 
 def fold_codes(codes: Ints, minor: Ints) -> Ints:

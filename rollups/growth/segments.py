@@ -1,8 +1,8 @@
 """
 Runs of equal length or not, laid end to end in one array: one per chain.
 
-Sums are taken over int64 prefix sums, so they are exact and a segment's result
-never depends on its neighbours. The affine scan works in float64 by doubling; its
+Sums are int64, so they are exact and a segment's result never depends on its
+neighbours. The affine scan works in float64 by doubling; its
 order of operations depends on the place inside the segment alone.
 """
 
@@ -35,10 +35,14 @@ class Segments:
         """Row of the last element of each segment."""
         return self.starts + self.counts - 1
 
-    def sums(self, values: Ints, skipped: Ints | int = 0) -> Ints:
-        """Return the exact sum of *values* per segment without the first *skipped*."""
-        prefix = prefix_sums(values)
-        return prefix[self.starts + self.counts] - prefix[self.starts + skipped]
+    def sums(self, values: Ints, skipped: Ints | None = None) -> Ints:
+        """Return exact sums per segment, without the first *skipped* if given."""
+        if not len(self.starts):
+            return np.zeros(0, dtype=np.int64)
+        if skipped is None:
+            return _reduce(np.add, values, self.starts)
+        bounds = np.stack([self.starts + skipped, self.starts + self.counts], axis=1)
+        return _reduce(np.add, values, bounds.ravel()[:-1])[::2]
 
     def running(self, values: Ints) -> Ints:
         """Return cumulative sums of *values* that begin anew in each segment."""
@@ -101,9 +105,7 @@ def scan_forward(segments: Segments, keep: Floats, enter: Floats) -> Floats:
     factor[segments.starts] = 0.0
     total = enter.copy()
     reach = 1
-    longest = int(segments.counts.max(initial=0))
-    while reach < longest:
-        rows = np.flatnonzero(segments.place >= reach)
+    while len(rows := np.flatnonzero((segments.place >= reach) & (factor > 0))):
         total[rows] += factor[rows] * total[rows - reach]
         factor[rows] *= factor[rows - reach]
         reach *= 2
@@ -119,9 +121,7 @@ def scan_backward(segments: Segments, keep: Floats, enter: Floats) -> Floats:
     total[:-1] = factor[:-1] * enter[1:]
     remaining = segments.counts[segments.owner] - 1 - segments.place
     reach = 1
-    longest = int(segments.counts.max(initial=0))
-    while reach < longest:
-        rows = np.flatnonzero(remaining >= reach)
+    while len(rows := np.flatnonzero((remaining >= reach) & (factor > 0))):
         total[rows] += factor[rows] * total[rows + reach]
         factor[rows] *= factor[rows + reach]
         reach *= 2

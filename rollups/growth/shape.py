@@ -134,7 +134,7 @@ def judge_growth(
     """Return the growth verdict of each chain, from sums over its calls."""
     level = segments.running(steps.organic)
     exponent = _exponent(segments, level)
-    whole = _fit(segments, level, np.zeros_like(segments.counts))
+    whole = _fit(segments, level)
     late = _fit(segments, level, segments.counts // 2)
     travelled = segments.sums(np.abs(steps.organic))
     efficiency = _ratio(level[segments.lasts], travelled)
@@ -236,13 +236,14 @@ def _exponent(segments: Segments, level: Ints) -> Floats:
     return np.where(segments.counts > 1, exponent, np.nan)
 
 
-def _fit(segments: Segments, level: Ints, skipped: Ints) -> _Line:
-    """Fit a least-squares line over call numbers without the first *skipped*."""
-    n = (segments.counts - skipped).astype(np.float64)
+def _fit(segments: Segments, level: Ints, skipped: Ints | None = None) -> _Line:
+    """Fit a least-squares line over call numbers, without the first *skipped*."""
+    left_out = 0 if skipped is None else skipped
+    n = (segments.counts - left_out).astype(np.float64)
     spread_k = n * n * (n * n - 1) / 12
     total = segments.sums(level, skipped).astype(np.float64)
     moment = segments.sums(level * segments.place, skipped).astype(np.float64)
-    moment -= skipped * total
+    moment -= left_out * total
     square = segments.sums(level * level, skipped).astype(np.float64)
     joint = n * moment - n * (n - 1) / 2 * total
     spread = n * square - total * total

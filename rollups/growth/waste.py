@@ -46,7 +46,7 @@ def measure_waste(
     enters = asked.enters[made]
     share = np.ones(len(made))
     if len(made) and loops.wasted.any():
-        share = carry_outside(curve, resent, loops.wasted)[enters]
+        share = carry_outside(curve.segments, resent.keep, loops.wasted)[enters]
     chain = np.concatenate(
         [keys.of_calls[whole], curve.chain[curve.segments.owner[enters]]]
     )

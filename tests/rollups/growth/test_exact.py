@@ -53,7 +53,15 @@ def test_whole_shares_stay_as_they_are(parts):
     assert shares.tolist() == parts or sum(parts) == 0
 
 
-def test_the_largest_remainders_are_rounded_up_and_of_equal_ones_the_first():
+def test_the_largest_remainders_are_rounded_up():
+    weights = np.array([1.0, 2.0, 4.0])
+
+    shares = apportion(np.array([10]), weights, from_counts(np.array([3])))
+
+    assert shares.tolist() == [1, 3, 6]
+
+
+def test_of_equal_remainders_the_first_is_rounded_up():
     weights = np.array([1.0, 1.0, 1.0, 5.0])
 
     shares = apportion(np.array([10]), weights, from_counts(np.array([4])))
