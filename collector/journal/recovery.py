@@ -1,5 +1,6 @@
 """What a start does with the segments that an earlier process left."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,8 @@ def recover(
     Cut what is torn, sync what is kept, and publish it as durable.
 
     Args:
-        directory: The journal; nobody writes to it.
+        directory: The journal; nobody writes to it. A reader may be at work: a segment
+            that it removes meanwhile holds nothing that is still needed.
 
         salt: Salt of its checksums.
 
@@ -51,13 +53,15 @@ def recover(
         # only be in the page cache: the kernel reports a failure once.
         limit = _limit(number, synced) if is_failed else None
         path = segment_path(directory, number)
-        kept.append(_scan(path, Seed.of(salt, number), on_frame, limit=limit))
+        with contextlib.suppress(FileNotFoundError):
+            kept.append(_scan(path, Seed.of(salt, number), on_frame, limit=limit))
     end = synced
     is_tail = True
     for segment in reversed(kept):
         floor = synced.offset if segment.number == synced.segment else 0
-        segment.cut(max(segment.frames_end, floor), is_tail=is_tail)
-        segment.sync(sync)
+        with contextlib.suppress(FileNotFoundError):
+            segment.cut(max(segment.frames_end, floor), is_tail=is_tail)
+            segment.sync(sync)
         if segment.frames_end:
             is_tail = False
             end = max(end, Position(segment.number, segment.frames_end))

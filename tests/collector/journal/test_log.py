@@ -543,3 +543,22 @@ def test_a_sync_that_ends_after_a_failed_write_does_not_hide_the_failure(
 
     assert SyncedMark.open(tmp_path).read()[1] is True
     assert payloads_of(read_all(tmp_path)) == [b"durable"]
+
+
+@pytest.mark.parametrize("removed", [1, 2], ids=["scanned", "not-scanned"])
+def test_a_segment_that_the_reader_removes_during_recovery_is_not_missed(
+    tmp_path, removed
+):
+    write_journal(tmp_path, [b"first"])
+    write_journal(tmp_path, [b"second"])
+    last = write_journal(tmp_path, [b"third"])[-1]
+
+    def remove(_frame):
+        segment_path(tmp_path, removed).unlink(missing_ok=True)
+
+    journal = Journal.open(tmp_path, SMALL, on_frame=remove)
+    end = append(journal, b"fourth")
+    journal.close()
+
+    assert end > last
+    assert b"fourth" in payloads_of(read_all(tmp_path))
