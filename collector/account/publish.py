@@ -1,5 +1,6 @@
 """Derived tables of the lake: one file per partition, replaced as a whole."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -21,7 +22,16 @@ from collector.lake.target import Target
 from rollups.engine import run_rollup
 from rollups.registry import ROLLUPS
 
-_SORT: Final = [("timestamp", "ascending"), ("trace_id", "ascending")]
+_SORT_KEYS: Final = (
+    "timestamp",
+    "trace_id",
+    "run_id",
+    "chain_id",
+    "span_id",
+    "rule",
+    "scope",
+)
+_SORTED_ROWS: Final = 250_000
 _ROLLUP_TABLES: Final = ("calls", "runs", "tool_calls")
 
 log = structlog.get_logger(component="account")
@@ -52,37 +62,41 @@ def publish_partitions(store: Store, target: Target) -> int:
     """
     dirty = sorted(store.dirty)
     for name, partition in dirty:
-        rows = partition_rows(store, target, name, partition)
-        target.publish(part_key(name, partition), rows)
+        parts = partition_parts(store, target, name, partition)
+        target.publish_parts(part_key(name, partition), store.schemas[name], parts)
     store.dirty_days |= {partition.date for _, partition in dirty}
     store.dirty.difference_update(dirty)
     return len(dirty)
 
 
-def partition_rows(
+def partition_parts(
     store: Store, target: Target, name: str, partition: Partition
-) -> pa.Table:
+) -> Iterator[pa.Table]:
     """
-    Return all rows of a partition in canonical order.
+    Yield all rows of a partition, in canonical order unless it is large.
 
     An hour whose traces partly left the working tables starts from what is published:
-    rows of traces that came back are taken from the store instead.
+    rows of traces that came back are taken from the store instead. A large hour goes
+    part by part, so that publishing needs the memory of one.
     """
-    rows = store.partition(name, partition.hour)
-    if partition.hour in store.settled and (
-        target.get(part_key(name, partition)) is not None
-    ):
-        published = target.read(part_key(name, partition)).cast(rows.schema)
-        known = store.knows(trace_numbers(published.column("trace_id")))
-        rows = pa.concat_tables([published.filter(pa.array(~known)), rows])
-    order = [item for item in _SORT if item[0] in rows.column_names]
-    extra = [(key, "ascending") for key in _last_keys(rows)]
-    return rows.sort_by([*order, *extra]).combine_chunks()
+    is_settled = partition.hour in store.settled
+    small = store.count(name, partition.hour) <= _SORTED_ROWS and not is_settled
+    if small:
+        rows = store.partition(name, partition.hour)
+        yield rows.sort_by(_order(rows)).combine_chunks()
+        return
+    key = part_key(name, partition)
+    if is_settled and target.get(key) is not None:
+        for published in target.read_parts(key):
+            rows = published.cast(store.schemas[name])
+            known = store.knows(trace_numbers(rows.column("trace_id")))
+            yield rows.filter(pa.array(~known))
+    for part in store.partition_parts(name, partition.hour):
+        yield part.sort_by(_order(part)).combine_chunks()
 
 
-def _last_keys(rows: pa.Table) -> list[str]:
-    candidates = ("run_id", "chain_id", "span_id", "rule", "scope")
-    return [key for key in candidates if key in rows.column_names]
+def _order(rows: pa.Table) -> list[tuple[str, str]]:
+    return [(key, "ascending") for key in _SORT_KEYS if key in rows.column_names]
 
 
 def publish_rollups(store: Store, target: Target) -> int:

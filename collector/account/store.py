@@ -1,7 +1,7 @@
 """The account role's state: segments, what is taken, and what is not published yet."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,8 @@ STATE_VERSION: Final = 1
 _WINDOW_FINDINGS: Final = "window_findings.arrow"
 _MERGE_AT: Final = 8
 _SMALL_SPANS: Final = 512
-_LARGE_SPANS: Final = 1 << 19
+_LARGE_SPANS: Final = 1 << 15
+_MAX_SEGMENTS: Final = 256
 
 log = structlog.get_logger(component="account")
 
@@ -175,13 +176,18 @@ class Store:
 
     def partition(self, name: str, hour: int) -> pa.Table:
         """Return the rows of a ledger table that start in *hour*, all columns."""
-        rows = self._gather(name, lambda s: s.alive[name] & (s.hours[name] == hour))
-        if name != "findings" or not self.window_findings.num_rows:
-            return rows
-        hours = hours_of(self.window_findings.column("timestamp"))
-        return pa.concat_tables(
-            [rows, self.window_findings.filter(pa.array(hours == hour))]
-        )
+        parts = list(self.partition_parts(name, hour))
+        return pa.concat_tables(parts) if parts else self.schemas[name].empty_table()
+
+    def partition_parts(self, name: str, hour: int) -> Iterator[pa.Table]:
+        """Yield the rows of `partition` segment by segment."""
+        for segment in self.segments:
+            chosen = segment.alive[name] & (segment.hours[name] == hour)
+            if chosen.any():
+                yield self._whole(name, segment.rows(name, chosen))
+        if name == "findings" and self.window_findings.num_rows:
+            hours = hours_of(self.window_findings.column("timestamp"))
+            yield self.window_findings.filter(pa.array(hours == hour))
 
     def rows(
         self, name: str, *, since_hour: int, columns: list[str] | None = None
@@ -263,6 +269,8 @@ class Store:
         """
         Let go of traces that were silent since *before_unix*.
 
+        When segments become too many, the most silent traces go before that.
+
         Their published rows stay in the lake, and the hours they are in are settled:
         publishing such an hour again starts from what the lake has.
 
@@ -270,11 +278,16 @@ class Store:
             Numbers of the traces that are gone.
         """
         gone: list[Traces] = []
-        while len(self.segments) > 1 and (
-            self.segments[0].last_seen_unix < before_unix
-        ):
+        while self.is_evictable(before_unix):
             gone.append(self._evict_first())
         return np.concatenate(gone) if gone else np.zeros(0, np.uint64)
+
+    def is_evictable(self, before_unix: float) -> bool:
+        """Return whether `evict` would let go of something."""
+        if len(self.segments) <= 1:
+            return False
+        is_silent = self.segments[0].last_seen_unix < before_unix
+        return is_silent or len(self.segments) > _MAX_SEGMENTS
 
     def _evict_first(self) -> Traces:
         first = self.segments.pop(0)

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
-from prometheus_client import Counter
 
 from collector.account.evicted import Evicted
 from collector.account.findings import Rules, as_told
 from collector.account.ledger import absorb, read_spans
+from collector.account.metrics import count_taken, show_costs
 from collector.account.publish import publish_partitions, publish_rollups
 from collector.account.segments import SPANS, Traces, trace_numbers
 from collector.account.store import Store
@@ -36,11 +36,6 @@ _TOLD_HOURS: Final = 24
 _TELL_SECONDS: Final = 5.0
 
 log = structlog.get_logger(component="account")
-
-SPANS_ACCOUNTED: Final = Counter("spanledger_spans_accounted", "spans in the ledger")
-UNPRICED: Final = Counter(
-    "spanledger_calls_unpriced", "ledger rows made without a price", ["reason"]
-)
 
 
 class Ticked(NamedTuple):
@@ -139,7 +134,9 @@ class Account:
             self._settings.dimensions,
             seen_unix=time.time(),
         )
-        self._count(absorbed.calls, new.num_rows)
+        count_taken(new.num_rows, absorbed.calls)
+        if absorbed.calls.num_rows:
+            self.look_back(pc.min(absorbed.calls.column("timestamp")).as_py())
         pa.default_memory_pool().release_unused()
         return new.num_rows, absorbed.traces
 
@@ -166,14 +163,6 @@ class Account:
                     for hour in np.unique(hours_of(earlier.column("timestamp")))
                 }
         return earlier
-
-    def _count(self, calls: pa.Table, spans: int) -> None:
-        SPANS_ACCOUNTED.inc(spans)
-        if calls.num_rows:
-            self.look_back(pc.min(calls.column("timestamp")).as_py())
-        unpriced = calls.filter(pc.equal(calls.column("cost_status"), "unpriced"))
-        for item in pc.value_counts(unpriced.column("cost_reason")).to_pylist():
-            UNPRICED.labels(item["values"] or "unknown").inc(item["counts"])
 
     def _look_at_windows(self, now: datetime, *, changed: bool) -> bool:
         started = time.monotonic()
@@ -235,6 +224,7 @@ class Account:
         started = time.monotonic()
         if store.dirty_days and started >= self._rollups_due:
             files += publish_rollups(store, self._target)
+            show_costs(store, datetime.now(UTC))
             self._rollups_due = _due_after(started, _PUBLISH_SHARE)
         if files:
             store.commit()
@@ -257,12 +247,8 @@ class Account:
 
     def _tidy(self) -> None:
         before = time.time() - self._settings.account.window_hours * 3600
-        first = self._store.segments[0] if self._store.segments else None
-        if (
-            first is not None
-            and first.last_seen_unix < before
-            and not self._store.dirty
-        ):
+        # Rows that are not published must not be let go.
+        if not self._store.dirty and self._store.is_evictable(before):
             self._evict(before)
         self._forgotten += 1
         if self._forgotten >= _FORGET_EVERY:

@@ -1,6 +1,7 @@
 """Names of objects, tables and partitions, and how a table becomes Parquet."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -115,17 +116,32 @@ def by_partition(table: pa.Table) -> dict[Partition, pa.Table]:
 
 
 def encode_parquet(table: pa.Table) -> bytes:
-    """Return *table* as Parquet: zstd, decimals as integers where they fit."""
+    """Return *table* as Parquet; see `write_parquet`."""
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
+    write_parquet(sink, table.schema, [table])
+    return sink.getvalue().to_pybytes()
+
+
+def write_parquet(sink: object, schema: pa.Schema, parts: Iterable[pa.Table]) -> None:
+    """
+    Write tables of one schema as the row groups of one Parquet file.
+
+    Args:
+        sink: A writable binary file.
+
+        schema: Schema of all parts; the file has it also without any.
+
+        parts: Written in order, one at a time.
+    """
+    with pq.ParquetWriter(
         sink,
+        schema,
         compression="zstd",
         compression_level=1,
         store_decimal_as_integer=True,
-        write_statistics=["timestamp"] if "timestamp" in table.column_names else True,
-    )
-    return sink.getvalue().to_pybytes()
+    ) as writer:
+        for part in parts:
+            writer.write_table(part)
 
 
 def etag_of(content: bytes) -> str:

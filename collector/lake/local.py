@@ -1,15 +1,15 @@
 """A directory as the lake."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collector.errors import LakeError
-from collector.files import make_directory, replace_file
-from collector.lake.layout import encode_parquet, etag_of
+from collector.files import make_directory, replace_file, replacing_file
+from collector.lake.layout import encode_parquet, etag_of, write_parquet
 
 
 class LocalTarget:
@@ -29,6 +29,23 @@ class LocalTarget:
         content = encode_parquet(table)
         replace_file(self.root / key, content)
         return etag_of(content)
+
+    def publish_parts(
+        self, key: str, schema: pa.Schema, parts: Iterable[pa.Table]
+    ) -> None:
+        """Write *parts* one after the other as one Parquet object in place of *key*."""
+        with replacing_file(self.root / key) as file:
+            write_parquet(file, schema, parts)
+
+    def read_parts(self, key: str) -> Iterator[pa.Table]:
+        """Read a Parquet object a row group at a time; raises `LakeError`."""
+        try:
+            with pq.ParquetFile(self.root / key) as file:
+                for place in range(file.num_row_groups):
+                    yield file.read_row_group(place)
+        except (OSError, pa.ArrowException) as error:
+            message = f"lake object: {self.root / key}: {error}"
+            raise LakeError(message) from None
 
     def put(self, key: str, content: bytes) -> None:
         """Write *content* in place of *key*."""

@@ -1,5 +1,7 @@
 """A bucket as the lake, through Arrow's file systems."""
 
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import pyarrow as pa
@@ -7,7 +9,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from collector.errors import ConfigError, LakeError
-from collector.lake.layout import encode_parquet, etag_of
+from collector.lake.layout import encode_parquet, etag_of, write_parquet
 
 _SCHEMES: Final = {"gcs": "gs", "abfss": "abfs"}
 
@@ -43,13 +45,37 @@ class ObjectStoreTarget:
         self.put(key, content)
         return etag_of(content)
 
+    def publish_parts(
+        self, key: str, schema: pa.Schema, parts: Iterable[pa.Table]
+    ) -> None:
+        """Write *parts* one after the other as one Parquet object in place of *key*."""
+        with self._replacing(key) as stream:
+            write_parquet(stream, schema, parts)
+
+    def read_parts(self, key: str) -> Iterator[pa.Table]:
+        """Read a Parquet object a row group at a time; raises `LakeError`."""
+        try:
+            with self._files.open_input_file(self._path(key)) as source:
+                file = pq.ParquetFile(source)
+                for place in range(file.num_row_groups):
+                    yield file.read_row_group(place)
+        except (OSError, pa.ArrowException) as error:
+            message = f"lake object: {self._url}/{key}: {error}"
+            raise LakeError(message) from None
+
     def put(self, key: str, content: bytes) -> None:
         """Write *content* in place of *key*."""
+        with self._replacing(key) as stream:
+            stream.write(content)
+
+    @contextlib.contextmanager
+    def _replacing(self, key: str) -> Iterator[pa.NativeFile]:
+        # A bucket shows an object when its upload is complete, never a part of it.
         path = self._path(key)
         try:
             self._files.create_dir(path.rpartition("/")[0], recursive=True)
             with self._files.open_output_stream(path) as stream:
-                stream.write(content)
+                yield stream
         except OSError as error:
             message = f"lake object: {self._url}/{key}: {error}"
             raise LakeError(message) from None

@@ -1,5 +1,6 @@
 """Where objects live: a few verbs that a directory and a bucket both have."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,14 @@ class Target(Protocol):
 
     def publish(self, key: str, table: pa.Table) -> str:
         """Write *table* as Parquet in place of *key*; return the object's etag."""
+
+    def publish_parts(
+        self, key: str, schema: pa.Schema, parts: Iterable[pa.Table]
+    ) -> None:
+        """Write *parts* one after the other as one Parquet object in place of *key*."""
+
+    def read_parts(self, key: str) -> Iterator[pa.Table]:
+        """Read a Parquet object a row group at a time; raises `LakeError`."""
 
     def put(self, key: str, content: bytes) -> None:
         """Write *content* in place of *key*."""

@@ -67,7 +67,7 @@ def spans_over_hours(first, count):
     deaths=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=4),
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_spans_are_stored_once_whenever_the_drain_dies(deaths, sizes):
     mortals = []
 

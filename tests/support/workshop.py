@@ -38,7 +38,6 @@ class Workshop:
         )
         self.exits.callback(self.reader.close)
         self.target = LocalTarget(self.settings.data_dir / "lake")
-        publish_empty_tables(self.target, tuple(self.settings.dimensions))
         self.books = Books(self.target)
         self.books.adopt(bundled_book(), since_unix_nano=0)
         self.drain = Drain(
@@ -48,12 +47,17 @@ class Workshop:
             policy=ContentPolicy(),
             dimensions=self.settings.dimensions,
         )
-        self.alerts = AlertStore.open(self.settings.state_dir / "alerts.sqlite")
-        self.exits.callback(self.alerts.close)
-        self.store = open_store(self.settings)
-        self.account = Account(
-            self.settings, self.target, self.store, alerts=self.alerts
-        )
+        self._account = None
+
+    @property
+    def account(self):
+        if self._account is None:
+            publish_empty_tables(self.target, tuple(self.settings.dimensions))
+            alerts = AlertStore.open(self.settings.state_dir / "alerts.sqlite")
+            self.exits.callback(alerts.close)
+            store = open_store(self.settings)
+            self._account = Account(self.settings, self.target, store, alerts=alerts)
+        return self._account
 
     def close(self):
         self.exits.close()
