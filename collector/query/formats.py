@@ -221,6 +221,8 @@ def summary_notes(summary: Mapping[str, Any]) -> list[str]:
     if summary["unpriced_calls"]:
         counted += f", {summary['unpriced_calls']:,} calls have no price"
     lines = [counted]
+    if summary["published_at"]:
+        lines.append(f"ledger as of {summary['published_at']}")
     if summary["weighted_cost_usd"] != summary["cost_usd"]:
         lines.append(
             f"head sampling: counted ${summary['cost_usd']},"

@@ -42,7 +42,10 @@ class Report(NamedTuple):
     kind: ReportKind
     period: Period
     summary: Mapping[str, Any]
-    """The calls in the period: number, coverage, cost; as JSON has it."""
+    """
+    The calls in the period (number, coverage, cost) and ``published_at``, when the
+    ledger was last written; as JSON has it.
+    """
     table: pa.Table
 
     def document(self) -> dict[str, Any]:
@@ -131,7 +134,8 @@ def run_reports(
         found = fetch(
             connection, query_text("summary"), timeout_seconds=timeout_seconds
         )
-        summary = plain_rows(found)[0]
+        published_at = plain_value(lake.published_at())
+        summary = {**plain_rows(found)[0], "published_at": published_at}
         return [
             Report(
                 kind,

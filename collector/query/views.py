@@ -4,7 +4,7 @@ import importlib.resources
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,14 @@ class Lake:
         if separator and scheme != "file":
             return None
         return Path(rest if separator else self.url)
+
+    def published_at(self) -> datetime | None:
+        """Return when the ledger was last written; null if never, or for a bucket."""
+        if self.directory is None:
+            return None
+        parts = self.directory.glob("calls/date=*/hour=*/part.parquet")
+        newest = max((part.stat().st_mtime for part in parts), default=None)
+        return None if newest is None else datetime.fromtimestamp(newest, UTC)
 
     def schema(self, name: str) -> pa.Schema:
         """Return the columns of a table or rollup as the service writes them now."""

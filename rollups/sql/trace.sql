@@ -48,5 +48,5 @@ WHERE trace_id IN (
     SELECT trace_id FROM calls WHERE timestamp >= $since AND timestamp < $until
 )
 GROUP BY trace_id
-HAVING min(timestamp) >= $since AND min(timestamp) < $until
+HAVING min(timestamp) >= $since
 ORDER BY timestamp, trace_id

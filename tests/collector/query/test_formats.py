@@ -148,6 +148,7 @@ def summary(**said):
         "subscription_usd": None,
         "first_call": "t0",
         "last_call": "t1",
+        "published_at": None,
         **said,
     }
 
@@ -162,6 +163,12 @@ def test_notes_say_that_sampling_hides_cost():
     notes = summary_notes(summary(weighted_cost_usd="8"))
 
     assert notes[1] == "head sampling: counted $1, weighted $8"
+
+
+def test_notes_say_how_old_the_ledger_is():
+    notes = summary_notes(summary(published_at="2026-11-20T00:00:00Z"))
+
+    assert notes[1] == "ledger as of 2026-11-20T00:00:00Z"
 
 
 def test_notes_of_no_calls_say_so():

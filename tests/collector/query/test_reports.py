@@ -9,7 +9,7 @@ from ledger_rows import at, calls, runs, tool_calls
 from collector import cli
 from collector.errors import QueryError
 from collector.query.reports import REPORTS, find_report, run_report
-from collector.query.times import Period
+from collector.query.times import Period, parse_time
 from collector.query.views import Lake
 
 reports = pytest.mark.parametrize("kind", REPORTS, ids=lambda kind: kind.name)
@@ -99,6 +99,8 @@ def test_the_summary_says_how_much_is_known(tmp_path):
 
     found = report(build_lake(tmp_path, calls=spent), "features").document()
 
+    published_at = found["summary"].pop("published_at")
+    assert parse_time("1h") < parse_time(published_at) < parse_time("0s")
     assert found["summary"] == {
         "calls": 2,
         "unpriced_calls": 1,
