@@ -77,6 +77,15 @@ def test_a_discount_is_taken_off_what_lies_below(overlaid):
     )
 
 
+def test_a_discount_is_taken_off_a_corrected_price_too(overlaid):
+    book = overlaid(rule("multiply", 'factor = "1/2"'))
+    tuned = {"provider": "openai", "request_model": "ft:gpt-4o-2024-08-06:acme::x"}
+
+    cost = price_one(book, **tuned, **MILLION, cache_read_tokens=10**6)
+
+    assert cost["cost_usd"] == usd("0.9375")
+
+
 def test_factors_by_class_leave_the_others(overlaid):
     book = overlaid(rule("multiply", 'factors = {tokens = "1/2", output = 2}'))
     claude = {"provider": "anthropic", "request_model": "claude-opus-5"}
@@ -239,6 +248,65 @@ LIST = """{"format": 1, "source": "test", "version": "1", "retrieved": "2026-11-
 def _discounted(factor: Fraction) -> PriceBook:
     text = rule("multiply", f'factor = "{factor}"')
     return PriceBook({"list.json": LIST, "mine.toml": text})
+
+
+@pytest.mark.parametrize(
+    ("call", "cost"),
+    [
+        ({"provider": "anthropic", "request_model": "claude-opus-5"}, "2.5"),
+        ({"provider": "openai", "request_model": "gpt-4o"}, "1.25"),
+        ({"provider": "gcp.gemini", "request_model": "gemini-2.5-flash"}, "0.15"),
+        ({"provider": "azure", "request_model": "gpt-4o"}, "1.25"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value["provider"],
+)
+def test_batches_cost_half_also_before_the_list_says_so(call, cost):
+    before = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)
+
+    got = price_one(
+        bundled_book(), **call, **MILLION, processing="batch", timestamp=before
+    )
+
+    assert (got["cost_usd"], got["cost_status"]) == (usd(cost), "priced")
+
+
+@pytest.mark.parametrize(
+    ("call", "factor"),
+    [
+        ({"provider": "openai", "request_model": "gpt-6-sol", "region": "eu"}, "1.1"),
+        ({"provider": "openai", "request_model": "gpt-4o", "region": "eu"}, "1"),
+        (
+            {"provider": "anthropic", "request_model": "claude-opus-5", "region": "us"},
+            "1.1",
+        ),
+        (
+            {
+                "provider": "azure.ai.openai",
+                "request_model": "gpt-5.1",
+                "deployment": "data-zone",
+                "region": "japaneast",
+            },
+            "1.2",
+        ),
+        (
+            {
+                "provider": "gcp.vertex_ai",
+                "request_model": "gemini-2.5-pro",
+                "region": "us-central1",
+            },
+            "1",
+        ),
+    ],
+    ids=str,
+)
+def test_a_place_raises_the_price_where_the_vendor_says_so(call, factor):
+    plain = {**call, "region": None, "deployment": None}
+
+    raised = price_one(bundled_book(), **call, **MILLION)["cost_usd"]
+
+    assert raised == price_one(bundled_book(), **plain, **MILLION)["cost_usd"] * usd(
+        factor
+    )
 
 
 BAD_RULES = {

@@ -18,7 +18,11 @@ def read_cases(name: str) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-CASES = read_cases("priced_cases.jsonl") + read_cases("usage_cases.jsonl")
+CASES = [
+    *read_cases("priced_cases.jsonl"),
+    *read_cases("usage_cases.jsonl"),
+    *read_cases("disputed_cases.jsonl"),
+]
 
 
 def as_call(case: dict) -> dict:
