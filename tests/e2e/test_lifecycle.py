@@ -39,7 +39,10 @@ def costs_by_feature(lake):
 
 
 def test_sigterm_under_load_stores_and_accounts_all_that_was_acknowledged(tmp_path):
-    with service(write_config(tmp_path, **FAST)) as running:
+    # Without the signal, the drain would let all of it wait.
+    slow = {"store": "flush_seconds = 600"}
+
+    with service(write_config(tmp_path, **slow)) as running:
         with Load(lambda: running.addresses, seed=3) as load:
             load.wait_for_requests(50)
             exit_code = running.stop()

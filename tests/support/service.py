@@ -92,7 +92,8 @@ class Service:
             for pid in map(int, children.read_text().split()):
                 with contextlib.suppress(OSError):
                     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                    pids[words[-2].decode()] = pid
+                    if len(words) > 1:  # a role that died just now has none
+                        pids[words[-2].decode()] = pid
         return pids
 
     def kill_role(self, role: str) -> bool:
