@@ -57,13 +57,14 @@ class Account:
         store: Store,
         *,
         alerts: AlertStore,
+        books: Books | None = None,
         wake_alerts: Callable[[], None] = lambda: None,
         tell_all: bool = False,
     ) -> None:
         self._settings = settings
         self._target = target
         self._store = store
-        self._books = Books(target)
+        self._books = books or Books(target)
         self._rules = Rules(settings)
         self._alerts = alerts
         self._wake_alerts = wake_alerts

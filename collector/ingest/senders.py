@@ -116,12 +116,12 @@ class OwnHands:
             )
             exits.callback(self._reader.close)
             self._target = open_target(settings.lake_url)
-            books = Books(self._target)
-            books.adopt(book_of(settings), since_unix_nano=time.time_ns())
+            self._books = Books(self._target)
+            self._books.adopt(book_of(settings), since_unix_nano=time.time_ns())
             self._drain = Drain(
                 self._reader,
                 self._target,
-                books,
+                self._books,
                 policy=open_content_policy(settings, self._target),
                 dimensions=settings.dimensions,
             )
@@ -174,6 +174,7 @@ class OwnHands:
                 self._target,
                 store,
                 alerts=alerts,
+                books=self._books,
                 wake_alerts=deliverer.wake,
                 tell_all=self._alert,
             )
