@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 
 from rollups.ledger.columns import NONE, Ints, Mask
+from rollups.ledger.pairs import SLACK_NANOS
 from rollups.ledger.spans import Spans
-from rollups.ledger.twins import SLACK_NANOS
 
 _LAST: Final = np.iinfo(np.int64).max
 _FEWEST_PARTS: Final = 2

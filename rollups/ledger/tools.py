@@ -6,8 +6,8 @@ import numpy as np
 
 from rollups.ledger.calls import Calls
 from rollups.ledger.columns import NONE, Ints, Mask, codes_of, order_by, starts_of
+from rollups.ledger.pairs import in_mixed_groups
 from rollups.ledger.spans import Spans
-from rollups.ledger.twins import in_mixed_traces
 
 TOOL_ROLES: Final = ("tool", "retrieval")
 _SLACK_NANOS: Final = 2_000_000
@@ -22,7 +22,7 @@ def find_tools(spans: Spans) -> Ints:
     """
     places = np.flatnonzero(spans.roles(*TOOL_ROLES))
     scope = codes_of(spans.pick("scope_name", places))[0]
-    mixed = np.flatnonzero(in_mixed_traces(spans.trace[places], scope))
+    mixed = np.flatnonzero(in_mixed_groups(spans.trace[places], scope))
     code, texts = codes_of(spans.pick("tool_call_id", places[mixed]))
     named = mixed[code != NONE]
     if len(named) == len(texts):

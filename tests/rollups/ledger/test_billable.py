@@ -1,3 +1,4 @@
+import pytest
 from ledger_spans import agent, call, span, span_id_of, table_of, trace_id_of
 
 from rollups.ledger import draft_ledger
@@ -186,6 +187,26 @@ def test_many_parallel_calls_find_their_twins():
         )
 
     assert len(calls_of(*spans)) == 200
+
+
+@pytest.mark.parametrize("jumble", [1, 37], ids=["in order", "jumbled"])
+def test_many_equal_calls_at_once_find_their_twins_under_one_parent(jumble):
+    spans = [agent(1)]
+    for k in range(100):
+        at, ms = k / 10, 50 + k * jumble % 100
+        spans.append(call(1000 + k, 1, at=at, ms=ms, scope_name="framework"))
+        spans.append(call(2000 + k, 1, at=20 + at, ms=ms - 25, scope_name="sdk"))
+
+    assert len(calls_of(*spans)) == 100
+
+
+def test_a_crowd_where_each_call_waits_for_the_next_is_settled():
+    spans = [agent(1)]
+    for k in range(300):
+        spans.append(call(1000 + k, 1, at=k / 10, ms=500, scope_name="framework"))
+        spans.append(call(2000 + k, 1, at=k / 10 + 0.05, ms=400, scope_name="sdk"))
+
+    assert len(calls_of(*spans)) < 360
 
 
 def test_a_twin_without_counts_is_the_call_it_wraps():
