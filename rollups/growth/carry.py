@@ -141,10 +141,7 @@ def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carri
     weights[items.results] = sizes.tokens[inside] * (resent.entered * lasting)[at]
     weights[items.answers] = _sums(segments, answers * lasting)
     weights[items.rest] = _sums(segments, np.minimum(older, other))
-    total = segments.sums(resent.resent)
-    unexplained = (_sums(items.segments, weights) == 0) & (total > 0)
-    weights[items.rest[unexplained]] = 1.0
-    shares = apportion(total, weights, items.segments)
+    shares = apportion(segments.sums(resent.resent), weights, items.segments)
     tokens = np.zeros(len(asked.rows), dtype=np.int64)
     tokens[inside] = shares[items.results]
     calls = np.zeros(len(asked.rows), dtype=np.int64)

@@ -102,7 +102,6 @@ def run_lengths(holds: Bools) -> Ints:
 def scan_forward(segments: Segments, keep: Floats, enter: Floats) -> Floats:
     """Solve ``a[k] = keep[k] * a[k-1] + enter[k]`` with a = 0 before a segment."""
     factor = keep.copy()
-    factor[segments.starts] = 0.0
     total = enter.copy()
     reach = 1
     while len(rows := np.flatnonzero((segments.place >= reach) & (factor > 0))):

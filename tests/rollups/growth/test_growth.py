@@ -68,12 +68,36 @@ def test_a_ramp_that_levels_off_by_the_middle_is_bounded(calls):
     assert (row["quadratic"], row["growth_shape"]) == (False, "bounded")
 
 
-def test_a_sliding_window_of_growing_results_is_not_quadratic():
-    added = [200, 900, 100, 800, 300, 500, 900, 200, 1000, 400, 900, 700, 1100, 500]
-    sizes = [2000 + sum(added[max(0, at - 4) : at]) for at in range(len(added))]
+def test_a_short_ramp_that_levels_off_early_has_a_low_exponent():
+    row = judge([1000, 3000, *[5000] * 6])
+
+    assert row["growth_exponent"] == pytest.approx(110 / 85)
+    assert row["quadratic"] is False
+
+
+@pytest.mark.parametrize(
+    ("added", "window"),
+    [
+        ([2, 9, 1, 8, 3, 5, 9, 2, 10, 4, 9, 7, 11, 5], 4),
+        ([5, 1.4, 2.8, 3.2, 10.6, 3, 6.4, 9.8, 8.2, 8.6, 7, 5.4, 10.8, 11.2], 5),
+    ],
+    ids=["keeps little", "falls often"],
+)
+def test_a_sliding_window_of_growing_results_is_not_quadratic(added, window):
+    added = [int(100 * hundreds) for hundreds in added]
+    sizes = [1000 + sum(added[max(0, at - window) : at]) for at in range(len(added))]
     results = [{"at": at, "result_tokens": size} for at, size in enumerate(added)]
 
     assert judge(sizes, results[:-1])["quadratic"] is False
+    assert judge(sizes)["quadratic"] is True
+
+
+def test_a_context_that_drops_most_of_what_is_appended_is_not_quadratic():
+    sizes = [1000, 1125, 1250, 250, 375, 500, 625, 750, 875]
+    sizes += [1375, 375, 875, 1375, 1875, 2375, 2875]
+    results = [{"at": at, "result_tokens": 500} for at in range(15)]
+
+    assert judge(sizes, results)["quadratic"] is False
     assert judge(sizes)["quadratic"] is True
 
 

@@ -20,11 +20,39 @@ def test_growth_is_seen_through_a_side_conversation():
     assert row["excess_tokens"] == sum(size - main[0] for size in main)
 
 
+def test_the_lane_that_grows_speaks_for_the_chain():
+    side = [900 + 500 * call for call in range(10)]
+    both = [size for call in side for size in (60_000, call)]
+
+    row = judge(both)
+
+    assert row["growth_shape"] == "accreting"
+    assert row["slope_tokens_per_step"] == 500
+
+
+def test_jumps_of_both_lanes_stand_in_the_order_of_calls():
+    main = [14_000, 14_100, 14_200, 64_200, 64_300, 64_400, 64_500]
+    side = [900, 900, 900, 900, 900, 5000, 5000]
+
+    row = judge([size for pair in zip(main, side, strict=True) for size in pair])
+
+    assert row["jump_steps"] == [7, 12]
+
+
 def test_a_jump_is_named_by_its_place_in_the_whole_chain():
     main = [4000, 4100, 4200, 64_200, 64_300, 64_400]
     both = [size for call in main for size in (call, 900)]
 
     assert judge(both)["jump_steps"] == [7]
+
+
+def test_a_rise_inside_the_lower_lane_does_not_lead_to_the_upper_one():
+    main = [9000 + 100 * call for call in range(8)]
+    both = [size for call in main for size in (call, 900)]
+
+    row = judge([*both, 1500])
+
+    assert row["excess_tokens"] == sum(size - main[0] for size in main) + 600
 
 
 def test_a_result_goes_into_the_next_prompt_of_its_own_conversation():

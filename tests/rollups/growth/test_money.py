@@ -141,6 +141,14 @@ def test_wasted_dollars_are_those_of_the_wasted_calls():
     assert row["waste_usd"] == Decimal("0.25")
 
 
+def test_wasted_dollars_are_unknown_if_a_wasted_call_has_no_price():
+    failed = {"error_type": "timeout", "step": None, "cost_usd": None}
+
+    row = judge([1000, 2000, 2000], changes={1: failed | {"cost_status": "unpriced"}})
+
+    assert (row["waste_tokens"], row["waste_usd"]) == (2000, None)
+
+
 def test_a_jump_wastes_what_its_result_made_later_calls_carry():
     sizes = [2000, 2500, 20_500, 20_600, 20_700]
     results = [{"at": 1, "result_tokens": 17_900}]

@@ -50,6 +50,12 @@ def test_a_success_after_failed_attempts_repeats_the_success_before_them():
     assert (row["calls"], row["waste_tokens"]) == (3, 2 * 2010)
 
 
+def test_a_declared_next_step_is_no_repeat_of_the_one_before_a_failure():
+    row = judge([1000, 2000, 2000, 2000, 3000], {2: FAILED})
+
+    assert (row["calls"], row["waste_tokens"]) == (4, 2010)
+
+
 def test_equal_sizes_alone_are_no_repeat():
     assert judge([1000] * 8)["calls"] == 8
 

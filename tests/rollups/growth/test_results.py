@@ -89,6 +89,16 @@ def test_what_came_before_the_first_call_is_part_of_the_first_prompt():
     assert (row["result_tokens"], row["carried_tokens"]) == (100, 0)
 
 
+def test_what_came_before_the_first_call_belongs_to_no_other_chain():
+    own = {"at": 0, "result_tokens": 100, "result_bytes": 1000}
+    early = {"at": 2, "result_bytes": 1000, "timestamp": 0, "step": None}
+    changes = {key: {"chain_id": "next"} for key in (2, 3)}
+
+    rows = results_of([1000, 1100, 2000, 2000], [own, early], changes=changes)
+
+    assert [row["result_tokens"] for row in rows] == [100, 250]
+
+
 def test_hidden_reasoning_does_not_come_back():
     thinking = {0: {"output_tokens": 900, "reasoning_tokens": 800}}
     tables = one_chain([1000, 1600, 1600], [{"at": 0}], changes=thinking)
