@@ -14,17 +14,34 @@ import numpy as np
 import pyarrow as pa
 
 from collector.config import Settings
+from collector.errors import ConfigError
 from collector.lake.target import Target
-from pricing import PriceBook, bundled_book, load_book, price_calls
+from pricing import (
+    PriceBook,
+    PriceBookError,
+    bundled_book,
+    load_book,
+    price_calls,
+)
 
 _FOLDER: Final = "_meta/books"
 _TIMELINE: Final = f"{_FOLDER}/timeline.json"
 
 
 def book_of(settings: Settings) -> PriceBook:
-    """Return the book that the settings ask for, with their overlay."""
-    path = settings.prices.book
-    return bundled_book() if path is None else load_book(path)
+    """
+    Return the book that the settings ask for, with their overlay.
+
+    Raises:
+        ConfigError: A file of it cannot be read; the message has file and line.
+    """
+    prices = settings.prices
+    try:
+        book = bundled_book() if prices.book is None else load_book(prices.book)
+        return book if prices.overlay is None else book.with_overlay(prices.overlay)
+    except (PriceBookError, OSError) as error:
+        message = f"prices: {error}"
+        raise ConfigError(message) from None
 
 
 class Books:

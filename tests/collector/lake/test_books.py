@@ -3,7 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from collector.lake.books import Books
+from collector.config import load_settings
+from collector.errors import ConfigError
+from collector.lake.books import Books, book_of
 from collector.lake.local import LocalTarget
 from pricing import bundled_book
 
@@ -76,3 +78,31 @@ def test_a_book_of_the_lake_is_the_book_that_was_put_there(tmp_path):
 def test_no_calls_are_priced_without_a_book(tmp_path):
     with pytest.raises(LookupError):
         Books(LocalTarget(tmp_path)).price(calls(1))
+
+
+def settings_with(**prices):
+    settings = load_settings()
+    return settings.model_copy(
+        update={"prices": settings.prices.model_copy(update=prices)}
+    )
+
+
+def test_an_overlay_of_the_settings_is_part_of_the_book(tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text(
+        '[[price]]\nmodel = "gpt-4o"\nkind = "free"\nfrom = 2020-01-01T00:00:00Z\n'
+        'source = "contract"\n'
+    )
+    books = Books(LocalTarget(tmp_path / "lake"))
+
+    books.adopt(book_of(settings_with(overlay=path)), since_unix_nano=1)
+
+    assert books.price(calls(5)).column("cost_status").to_pylist() == ["free"]
+
+
+def test_a_bad_overlay_is_one_clear_line_with_its_place(tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text('[[price]]\nkind = "wrong"\n')
+
+    with pytest.raises(ConfigError, match="prices.toml"):
+        book_of(settings_with(overlay=path))
