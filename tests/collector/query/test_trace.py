@@ -92,6 +92,13 @@ def test_a_child_whose_parent_never_came_is_a_root(tmp_path):
     assert depths == [0, 0]
 
 
+@pytest.mark.parametrize("parents", [[0], [1, 0], [None, 2, 1]], ids=str)
+def test_spans_that_hang_on_themselves_are_shown(tmp_path, parents):
+    lake = build(tmp_path, parents)
+
+    assert read_trace(lake, TRACE).table.num_rows == len(parents)
+
+
 def test_a_name_cannot_move_the_cursor(tmp_path):
     lake = build(tmp_path, [None], name="a\x1b[2J\nb")
 

@@ -14,7 +14,7 @@ from collector.errors import QueryError
 from collector.lake.layout import Partition, part_key
 from collector.query.spans_view import documented_keys, spans_statement
 from collector.query.sql import run_sql
-from collector.query.times import Period
+from collector.query.times import ALWAYS, Period
 from collector.query.views import Lake, open_lake, view_names
 from rollups.engine import run_rollup
 from rollups.registry import ROLLUPS, find_rollup
@@ -252,9 +252,10 @@ def test_a_file_from_before_a_column_was_added_has_nulls_there(tmp_path):
     older = calls([{"timestamp": at()}]).drop_columns(["prompt_name"])
     write(root, part_key("calls", Partition(int(at().timestamp()) // 3600)), older)
 
-    (row,) = rows(Lake(str(root)), "SELECT prompt_name FROM calls")
+    for period in (ALWAYS, Period(at(hours=-1), at(hours=1))):
+        (row,) = rows(Lake(str(root)), "SELECT prompt_name FROM calls", period=period)
 
-    assert row == {"prompt_name": None}
+        assert row == {"prompt_name": None}
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,12 @@ def test_each_threshold_of_a_budget_is_found_once_at_the_call_that_crossed_it():
     assert [row["severity"] for row in found] == ["warning", "warning", "critical"]
 
 
+def test_an_amount_that_is_just_reached_is_reached():
+    found = findings("budget", budgets=[DAILY], calls=spend("5"))
+
+    assert [row["threshold"] for row in found] == [50]
+
+
 def test_a_pico_dollar_below_a_threshold_is_below_it():
     found = findings("budget", budgets=[DAILY], calls=spend("4.999999999999"))
 
