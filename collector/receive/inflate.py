@@ -7,7 +7,6 @@ from collector.errors import MalformedRequestError, TooLargeError, UnsupportedEr
 
 Coding = Literal["identity", "gzip", "deflate"]
 
-_GZIP_MAGIC: Final = b"\x1f\x8b"
 _WINDOW_BITS: Final[dict[Coding, int]] = {"gzip": 31, "deflate": 15}
 _RAW_DEFLATE_BITS: Final = -15
 
@@ -28,21 +27,6 @@ def parse_coding(header: str | None) -> Coding:
             return "deflate"
         case other:
             raise UnsupportedError(f"content encoding {other[:40]!r} is not supported")
-
-
-def detect_coding(message: bytes) -> Coding:
-    """
-    Tell how a gRPC message is compressed.
-
-    No OTLP request starts like a compressed one: gzip's first byte would be a field
-    with a wire type that does not exist, zlib's a field 15 that no request has.
-    """
-    if message[:2] == _GZIP_MAGIC:
-        return "gzip"
-    if len(message) >= 2 and message[0] == 0x78:
-        is_zlib = int.from_bytes(message[:2], "big") % 31 == 0
-        return "deflate" if is_zlib else "identity"
-    return "identity"
 
 
 class Inflater:
@@ -118,16 +102,3 @@ class Inflater:
             )
         if part:
             self._parts.append(part)
-
-
-def inflate(message: bytes, *, max_bytes: int) -> bytes:
-    """
-    Return a gRPC message decompressed, if it is compressed.
-
-    Raises:
-        TooLargeError: It has more than *max_bytes* then.
-        MalformedRequestError: It cannot be decompressed.
-    """
-    inflater = Inflater(detect_coding(message), max_bytes=max_bytes)
-    inflater.feed(message)
-    return inflater.finish()

@@ -16,7 +16,6 @@ from collector.config import GrpcSettings, TlsSettings, split_listen
 from collector.errors import ConfigError, ListenError, PermanentError, RetryableError
 from collector.receive import metrics
 from collector.receive.admission import Admission
-from collector.receive.inflate import inflate
 from collector.receive.intake import Intake, Kind
 from collector.receive.status import answer_to
 
@@ -69,12 +68,10 @@ class OtlpHandler(grpc.GenericRpcHandler):
             for outcome in ("ok", "partial")
         }
 
-        async def export(message: bytes, context: _Context) -> bytes:
+        async def export(body: bytes, context: _Context) -> bytes:
             try:
-                with self._admission.holding(len(message)) as hold:
+                with self._admission.holding(len(body)):
                     tenant = self._tenant_of(context)
-                    body = inflate(message, max_bytes=self._admission.max_request_bytes)
-                    hold(len(body) - len(message))
                     request_bytes.inc(len(body))
                     taken = await self._intake.accept(
                         kind, body, encoding="protobuf", tenant=tenant
@@ -126,9 +123,8 @@ class GrpcServer:
             options=[
                 # gRPC's default would let two services share a port in silence.
                 ("grpc.so_reuseport", int(settings.reuse_port)),
+                # Also the limit of what a message is decompressed to.
                 ("grpc.max_receive_message_length", admission.max_request_bytes),
-                # gRPC would decompress without any limit.
-                ("grpc.per_message_decompression", 0),
                 ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
             ]
         )

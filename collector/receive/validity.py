@@ -127,7 +127,6 @@ def _check_columns(payload: bytes) -> Verdict | None:
         return Verdict(0)
     for name in _BETWEEN_COLUMNS:
         spans.ClearField(name)
-    spans.DiscardUnknownFields()
     return Verdict(count) if _are_good(spans.SerializeToString(), count) else None
 
 
@@ -138,7 +137,7 @@ def _are_good(columns: bytes, count: int) -> bool:
     Args:
         columns: The merged span, serialised: trace ids, each after a tag and its
             length; span ids likewise; starts and ends, each packed after a tag and the
-            length of all. What follows does not matter.
+            length of all. What follows, unknown fields included, does not matter.
 
         count: How many of each there should be.
     """

@@ -41,6 +41,7 @@ class Receiver(NamedTuple):
     data_dir: Path
     grpc: str
     http: str
+    thread: threading.Thread | None = None
 
     def frames(self) -> list[Frame]:
         """Return all durable frames of its journal."""
@@ -73,7 +74,7 @@ def receiving(
     try:
         addresses = role.events.get(timeout=WAIT_SECONDS)
         if isinstance(addresses, dict):
-            yield Receiver(data_dir, addresses["grpc"], addresses["http"])
+            yield Receiver(data_dir, addresses["grpc"], addresses["http"], role)
     finally:
         role.stop()
         role.join(WAIT_SECONDS)

@@ -2,12 +2,11 @@ import gzip
 import zlib
 
 import pytest
-from export_requests import trace_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import MalformedRequestError, TooLargeError, UnsupportedError
-from collector.receive.inflate import Inflater, detect_coding, inflate, parse_coding
+from collector.receive.inflate import Inflater, parse_coding
 
 
 def raw_deflate(content):
@@ -95,19 +94,6 @@ def test_data_that_is_not_compressed_as_said_is_refused(coding):
 @pytest.mark.parametrize("coding", sorted(COMPRESS))
 def test_nothing_stays_nothing(coding):
     assert Inflater(coding, max_bytes=100).finish() == b""
-
-
-@pytest.mark.parametrize("coding", sorted(COMPRESS))
-def test_the_compression_of_a_message_is_told_by_its_first_bytes(coding):
-    content = trace_request(3).SerializeToString()
-
-    assert detect_coding(COMPRESS[coding](content)) == coding
-    assert inflate(COMPRESS[coding](content), max_bytes=10_000) == content
-
-
-@pytest.mark.parametrize("message", [b"", b"x", b"\x0a", b"\x1f", b"xy"])
-def test_short_messages_are_not_compressed(message):
-    assert detect_coding(message) == "identity"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import grpc
 import pytest
@@ -321,3 +323,19 @@ def test_readers_follow_a_role_while_it_runs(tmp_path):
             [frame] = reader.read(reader.committed, max_bytes=1 << 20)
             reader.commit(frame.end)
         reader.close()
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http-protobuf"])
+def test_a_bomb_does_not_fill_the_memory_of_the_process(tmp_path, transport):
+    inflated_bytes = 320 << 20
+    with role_process(tmp_path) as process:
+        sender = Sender(receiver_of(process, tmp_path), transport)
+
+        reply = sender.send(bytes(inflated_bytes), compression="gzip")
+
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        process.terminate()
+    peak_kib = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+    expected = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0] if sender.is_grpc else 413
+    assert reply.code == expected
+    assert peak_kib * 1024 < inflated_bytes

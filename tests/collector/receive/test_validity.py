@@ -18,9 +18,14 @@ from collector.receive.validity import Verdict, check_logs, check_metrics, check
 
 MAX_UNIX_NANO = 2**63 - 1
 
-ids = st.sampled_from([b"", b"\1" * 8, b"\1" * 16, bytes(8), bytes(16), b"\2" * 5])
+trace_ids = st.sampled_from(
+    [b"\1" * 16] * 12 + [b"", bytes(16), b"\1" * 8, b"\n" * 15, b"\n" * 17]
+)
+span_ids = st.sampled_from(
+    [b"\1" * 8] * 12 + [b"", bytes(8), b"\1" * 16, b"\x12" * 7, b"\x12" * 9]
+)
 times = st.sampled_from([0, 1, START_UNIX_NANO, MAX_UNIX_NANO, 2**63, 2**64 - 1])
-spans = st.tuples(ids, ids, times, times)
+spans = st.tuples(trace_ids, span_ids, times, times)
 good_spans = st.tuples(
     st.binary(min_size=16, max_size=16).filter(any),
     st.binary(min_size=8, max_size=8).filter(any),
@@ -83,6 +88,52 @@ def test_good_spans_with_times_are_not_looked_at_one_by_one(good):
     payload = build([[good]]).SerializeToString()
 
     assert validity._check_columns(payload) == Verdict(len(good))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("trace_id", [b"\1" * 16 + b"\n", b"\1" * 15]),
+        ("span_id", [b"\1" * 8 + b"\x12", b"\1" * 7]),
+    ],
+)
+def test_ids_that_are_right_only_together_are_all_bad(name, values):
+    request = trace_request(2)
+    for span, value in zip(
+        request.resource_spans[0].scope_spans[0].spans, values, strict=True
+    ):
+        setattr(span, name, value)
+
+    assert check_traces(request.SerializeToString()).rejected == 2
+
+
+@pytest.mark.parametrize("missing", ["start_time_unix_nano", "end_time_unix_nano"])
+@pytest.mark.parametrize("bad", ["start_time_unix_nano", "end_time_unix_nano"])
+@pytest.mark.parametrize("order", [1, -1], ids=["forth", "back"])
+def test_a_missing_time_hides_no_bad_one(missing, bad, order):
+    request = trace_request(20)
+    spans = list(request.resource_spans[0].scope_spans[0].spans)[::order]
+    for span in spans:  # their low bytes look like high bytes of good times
+        span.start_time_unix_nano = span.end_time_unix_nano = 1 << 60
+    for span in spans[:9]:
+        setattr(span, missing, 0)
+    setattr(spans[15], bad, 2**63)
+
+    assert check_traces(request.SerializeToString()).rejected == 1
+
+
+def test_times_that_look_like_the_head_of_a_column_hide_nothing():
+    request = trace_request(20)
+    spans = request.resource_spans[0].scope_spans[0].spans
+    for span in spans:
+        span.start_time_unix_nano = span.end_time_unix_nano = 1 << 60
+    for span in spans[:9]:
+        span.start_time_unix_nano = 0
+    # Tag and length of twenty ends, where they would be if no start were missing.
+    spans[8].end_time_unix_nano = int.from_bytes(bytes(6) + b"\x42\xa0", "little")
+    spans[9].end_time_unix_nano |= 0x01
+
+    assert check_traces(request.SerializeToString()).rejected == 1
 
 
 @given(st.binary(max_size=200), st.data())
