@@ -86,7 +86,7 @@ class _RoleThread(threading.Thread):
     def __init__(
         self, settings: Settings, open_journal: Callable[..., Journal]
     ) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.error: BaseException | None = None
         self._settings = settings

@@ -352,14 +352,14 @@ def test_a_full_disk_is_unavailable_and_heals_by_itself(tmp_path, transport):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_failed_sync_is_unavailable_and_ends_the_role(tmp_path, transport):
     open_journal = functools.partial(Journal.open, sync=failing_sync(errno.EIO))
-    running = receiving(tmp_path, open_journal=open_journal)
-    receiver = running.__enter__()
-    sender = Sender(receiver, transport)
 
-    reply = sender.send(sender.encode(fresh_request()))
+    def send_and_wait():
+        with receiving(tmp_path, open_journal=open_journal) as receiver:
+            sender = Sender(receiver, transport)
+            reply = sender.send(sender.encode(fresh_request()))
+            assert_unavailable(reply, sender, "journal sync failed")
+            receiver.thread.join(30)
+            assert not receiver.thread.is_alive()
 
-    assert_unavailable(reply, sender, "journal sync failed")
-    receiver.thread.join(30)
-    assert not receiver.thread.is_alive()
     with pytest.raises(JournalFailedError):
-        running.__exit__(None, None, None)
+        send_and_wait()
