@@ -1,9 +1,12 @@
 """Every row of the contract's table "what the wire sees", with real clients."""
 
+import asyncio
 import errno
 import functools
 import itertools
 import os
+import threading
+import time
 
 import grpc
 import httpx2
@@ -15,14 +18,17 @@ from export_requests import (
     trace_request,
 )
 from google.protobuf import json_format
+from google.rpc.status_pb2 import Status
 from journals import failing_sync
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
-from receivers import TRANSPORTS, Sender, receiving
+from receivers import TRANSPORTS, Sender, parse, receiving, retry_seconds_of
 
 from collector.errors import JournalFailedError
 from collector.journal import Journal
+from collector.receive.admission import Admission
+from collector.receive.otlp_http import otlp_app
 
 SMALL_JOURNAL = {"max_bytes": 1 << 20}
 
@@ -363,3 +369,50 @@ def test_a_failed_sync_is_unavailable_and_ends_the_role(tmp_path, transport):
 
     with pytest.raises(JournalFailedError):
         send_and_wait()
+
+
+def test_a_grpc_request_while_it_shuts_down_is_unavailable(tmp_path):
+    started, let_go = threading.Event(), threading.Event()
+
+    def held_sync(descriptor):
+        started.set()
+        assert let_go.wait(30)
+
+    open_journal = functools.partial(Journal.open, sync=held_sync)
+    with receiving(tmp_path, open_journal=open_journal) as receiver:
+        waiting = Sender(receiver, "http-protobuf")
+        body = waiting.encode(fresh_request())
+        running = threading.Thread(target=waiting.send, args=(body,))
+        running.start()
+        assert started.wait(30)
+        sender = Sender(receiver, "grpc")
+        receiver.thread.stop()
+        deadline = time.monotonic() + 30
+        while (reply := sender.send(b"")).code == 0:
+            assert time.monotonic() < deadline
+        let_go.set()
+        running.join(30)
+
+    assert_unavailable(reply, sender, "shutting down")
+
+
+@pytest.mark.parametrize("encoding", ["x-protobuf", "json"])
+def test_an_http_request_while_it_shuts_down_is_unavailable(encoding):
+    admission = Admission((), max_request_bytes=100)
+    admission.close()
+    app = otlp_app(None, admission)
+
+    async def post():
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport) as client:
+            return await client.post(
+                "http://receiver/v1/traces",
+                headers={"content-type": f"application/{encoding}"},
+            )
+
+    response = asyncio.run(post())
+
+    status = Status()
+    parse(response.content, status, is_json=encoding == "json")
+    assert (response.status_code, status.message) == (503, "shutting down")
+    assert response.headers["retry-after"] == str(retry_seconds_of(status)) == "1"
