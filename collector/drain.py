@@ -9,7 +9,7 @@ so, and only then does the journal move on. Every step may be repeated.
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -128,21 +128,55 @@ class Drain:
         return intent if intent and intent.start == str(start) else None
 
     def _spans_of(self, frames: list[Frame]) -> pa.Table:
+        traces = [frame for frame in frames if frame.signal == "traces"]
+        tables = list(self._priced(traces)) or [SPAN_SCHEMA.empty_table()]
+        return pa.concat_tables(tables)
+
+    def _priced(self, frames: list[Frame]) -> Iterator[pa.Table]:
+        if not frames:
+            return
+        try:
+            yield self._decoded(frames)
+        except (SpanledgerError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  one payload must not stop the rest
+            if len(frames) == 1:
+                PAYLOADS_REFUSED.inc()
+                log.error(
+                    "payload_refused",
+                    position=str(frames[0].position),
+                    bytes=len(frames[0].payload),
+                    reason=repr(error),
+                )
+                self._set_aside(frames[0])
+                return
+        else:
+            return
+        middle = len(frames) // 2
+        yield from self._priced(frames[:middle])
+        yield from self._priced(frames[middle:])
+
+    def _decoded(self, frames: list[Frame]) -> pa.Table:
         payloads = [
             Payload(frame.payload, frame.received_unix_nano, frame.tenant)
             for frame in frames
-            if frame.signal == "traces"
         ]
         decoded = decode_traces(payloads, self._policy)
         for place in decoded.refused_payloads:
             log.warning(
                 "payload_refused",
-                received_unix_nano=payloads[place].received_unix_nano,
-                bytes=len(payloads[place].body),
+                position=str(frames[place].position),
+                bytes=len(frames[place].payload),
+                reason="not a trace request",
             )
+            self._set_aside(frames[place])
         PAYLOADS_REFUSED.inc(len(decoded.refused_payloads))
         SPANS_REFUSED.inc(decoded.refused_spans)
         return price_spans(decoded.spans, self._books, self._dimensions)
+
+    def _set_aside(self, frame: Frame) -> None:
+        name = f"{self._reader.journal_id}-{frame.position}.pb"
+        self._target.put(f"_meta/refused/{name}", frame.payload)
 
     def _parts(self, spans: pa.Table, start: Position) -> dict[str, pa.Table]:
         name = f"{self._reader.journal_id}-{start}"

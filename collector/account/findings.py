@@ -10,9 +10,10 @@ import pyarrow as pa
 import structlog
 
 from collector.config import Settings
+from collector.errors import ConfigError
 from rollups.engine import RuleError, budget_table, run_rule
 from rollups.registry import Rule, find_rules
-from rollups.schema import FINDING_SCHEMA
+from rollups.schema import FINDING_SCHEMA, call_schema
 
 TRACE_RULES: Final = frozenset({"context_growth"})
 """Rules about single runs: asked about the traces of a tick, not about a window."""
@@ -60,6 +61,13 @@ class Rules:
             {name: getattr(budget, name) for name in _BUDGET_FIELDS}
             for budget in settings.budgets
         )
+        columns = call_schema(tuple(settings.dimensions)).names
+        for budget in settings.budgets:
+            if budget.dimension not in {"total", *columns}:
+                message = (
+                    f"budget {budget.name}: calls have no column {budget.dimension}"
+                )
+                raise ConfigError(message)
         off = set(settings.rules.disabled)
         if not settings.budgets:
             off.add("budget")

@@ -16,6 +16,9 @@ SPANS_ACCOUNTED: Final = Counter("spanledger_spans_accounted", "spans in the led
 CALLS_UNPRICED: Final = Counter(
     "spanledger_calls_unpriced", "ledger rows made without a price", ["reason"]
 )
+OBJECTS_SET_ASIDE: Final = Counter(
+    "spanledger_objects_skipped", "spans objects that could not be accounted"
+)
 COST_TODAY: Final = Gauge(
     "spanledger_cost_usd_today",
     "cost of the calls of this UTC day, by feature and model; the largest only",

@@ -1,17 +1,17 @@
 """Derived tables of the lake: one file per partition, replaced as a whole."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import structlog
 
-from collector.account.segments import trace_numbers
+from collector.account.segments import Traces, is_among, trace_numbers
 from collector.account.store import Store
 from collector.lake.layout import (
-    LEDGER_TABLES,
     Partition,
     empty_key,
     part_key,
@@ -20,7 +20,7 @@ from collector.lake.layout import (
 )
 from collector.lake.target import Target
 from rollups.engine import run_rollup
-from rollups.registry import ROLLUPS
+from rollups.registry import ROLLUPS, Rollup
 
 _SORT_KEYS: Final = (
     "timestamp",
@@ -33,6 +33,8 @@ _SORT_KEYS: Final = (
 )
 _SORTED_ROWS: Final = 250_000
 _ROLLUP_TABLES: Final = ("calls", "runs", "tool_calls")
+_BY_TRACE: Final = tuple(rollup for rollup in ROLLUPS if rollup.grain == "trace")
+_BY_TIME: Final = tuple(rollup for rollup in ROLLUPS if rollup.grain != "trace")
 
 log = structlog.get_logger(component="account")
 
@@ -108,29 +110,88 @@ def publish_rollups(store: Store, target: Target) -> int:
     """
     days = sorted(store.dirty_days)
     with duckdb.connect(config={"threads": 1}) as connection:
-        for date in days:
-            since = datetime.fromisoformat(f"{date}T00:00:00+00:00").astimezone(UTC)
+        for day in days:
             for name in _ROLLUP_TABLES:
-                rows = day_rows(target, name, date, store.schemas[name])
+                rows = day_rows(target, name, day, store.schemas[name])
                 connection.register(name, rows)
-            for rollup in ROLLUPS:
-                found = run_rollup(connection, rollup, since, since + timedelta(days=1))
-                target.publish(rollup_key(rollup.name, date), found)
-            store.dirty_days.discard(date)
+            _publish_day(connection, target, day, _BY_TIME)
+        for day, calls in _trace_days(target, days, store.schemas["calls"]):
+            connection.register("calls", calls)
+            _publish_day(connection, target, day, _BY_TRACE)
+    store.dirty_days.difference_update(days)
     return len(days) * len(ROLLUPS)
 
 
-def day_rows(target: Target, name: str, date: str, schema: pa.Schema) -> pa.Table:
-    """Return the published rows of a ledger table that start on a UTC day."""
-    keys = [
-        key
-        for key in target.keys(f"{name}/date={date}")
-        if key.endswith("part.parquet")
-    ]
-    parts = [target.read(key).select(schema.names).cast(schema) for key in keys]
-    return pa.concat_tables(parts) if parts else schema.empty_table()
+def _publish_day(
+    connection: duckdb.DuckDBPyConnection,
+    target: Target,
+    day: str,
+    rollups: tuple[Rollup, ...],
+) -> None:
+    since = datetime.fromisoformat(f"{day}T00:00:00+00:00").astimezone(UTC)
+    for rollup in rollups:
+        found = run_rollup(connection, rollup, since, since + timedelta(days=1))
+        target.publish(rollup_key(rollup.name, day), found)
 
 
-def published_tables() -> tuple[str, ...]:
-    """Return the names of the tables that have one file per partition."""
-    return (*LEDGER_TABLES, "findings")
+def _trace_days(
+    target: Target, days: list[str], schema: pa.Schema
+) -> Iterator[tuple[str, pa.Table]]:
+    """
+    Yield days with the calls of all traces that have one on them.
+
+    A trace belongs to the day of its first call, so the day before comes along if a
+    trace of a changed day began there.
+    """
+    for day in sorted({*days, *(_next_day(day, -1) for day in days)}):
+        calls = day_rows(target, "calls", day, schema)
+        if day not in days and not calls.num_rows:
+            continue
+        traces = np.unique(trace_numbers(calls.column("trace_id")))
+        parts = [calls]
+        for other in (_next_day(day, -1), _next_day(day, 1)):
+            rows = day_rows(target, "calls", other, schema, traces)
+            parts.append(rows)
+        if day in days or parts[2].num_rows:
+            yield day, pa.concat_tables(parts)
+
+
+def _next_day(day: str, step: int) -> str:
+    return str(date.fromisoformat(day) + timedelta(days=step))
+
+
+def day_rows(
+    target: Target,
+    name: str,
+    day: str,
+    schema: pa.Schema,
+    traces: Traces | None = None,
+) -> pa.Table:
+    """
+    Return the published rows of a ledger table that start on a UTC day.
+
+    Args:
+        target: The lake.
+
+        name: Name of the table.
+
+        day: The day as YYYY-MM-DD.
+
+        schema: Columns that are wanted.
+
+        traces: Sorted numbers; if given, only rows of these traces.
+    """
+    parts = []
+    for key in target.keys(f"{name}/date={day}"):
+        if not key.endswith("/part.parquet"):
+            continue
+        if traces is not None:
+            ids = target.read(key, ["trace_id"]).column("trace_id")
+            chosen = is_among(trace_numbers(ids), traces)
+            if not chosen.any():
+                continue
+            parts.append(target.read(key).filter(pa.array(chosen)))
+        else:
+            parts.append(target.read(key))
+    rows = [part.select(schema.names).cast(schema) for part in parts]
+    return pa.concat_tables(rows) if rows else schema.empty_table()

@@ -18,18 +18,55 @@ from collector.telemetry import write_status
 
 _POLL_SECONDS: Final = 0.05
 _STATUS_SECONDS: Final = 1.0
+_FRESH_SECONDS: Final = 5.0
 
 log = structlog.get_logger(component="account")
 
 
+class Freshness:
+    """Lets a query wait until everything taken so far is published."""
+
+    def __init__(self) -> None:
+        self._wanted = threading.Event()
+        self._done = threading.Condition()
+        self._round = 0
+
+    def ask(self) -> None:
+        """Return when what is in the ledger now is published, or after a while."""
+        with self._done:
+            # A round that has begun may have looked before this call.
+            target = self._round + 2 if self._wanted.is_set() else self._round + 1
+            self._wanted.set()
+            self._done.wait_for(lambda: self._round >= target, _FRESH_SECONDS)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits."""
+        return self._wanted.is_set()
+
+    def begin(self) -> None:
+        """Say that publishing begins: who asks from now on waits for the next."""
+        self._wanted.clear()
+
+    def end(self) -> None:
+        """Say that everything is published."""
+        with self._done:
+            self._round += 1
+            self._done.notify_all()
+
+
 def run_account(
-    settings: Settings, stop: threading.Event, ready: Callable[[], None]
+    settings: Settings,
+    stop: threading.Event,
+    ready: Callable[[], None],
+    freshness: Freshness,
 ) -> None:
     """
     Tick until *stop* is set, then once more for what was committed meanwhile.
 
-    A new commit record wakes the loop at once; without one it ticks every
-    ``account.tick_seconds``. The caller holds the role's lock.
+    A new commit record wakes the loop at once, and so does a query that asks for fresh
+    tables; without one it ticks every ``account.tick_seconds``. The caller holds the
+    role's lock.
     """
     target = open_target(settings.lake_url)
     publish_empty_tables(target, tuple(settings.dimensions))
@@ -45,14 +82,16 @@ def run_account(
             settings, target, store, alerts=alerts, wake_alerts=deliverer.wake
         )
         ready()
-        _loop(account, settings, stop)
+        _loop(account, settings, stop, freshness)
         account.finish()
     finally:
         deliverer.stop(settings.shutdown_seconds / 5)
         alerts.close()
 
 
-def _loop(account: Account, settings: Settings, stop: threading.Event) -> None:
+def _loop(
+    account: Account, settings: Settings, stop: threading.Event, freshness: Freshness
+) -> None:
     status_due = settled_unix = 0.0
     pause_seconds = _POLL_SECONDS
     while True:
@@ -61,6 +100,10 @@ def _loop(account: Account, settings: Settings, stop: threading.Event) -> None:
         asked_unix = time.time()
         try:
             ticked = account.tick()
+            if freshness.is_wanted:
+                freshness.begin()
+                account.publish_now()
+                freshness.end()
             more = ticked.more
             if not ticked.spans and not account.is_dirty:
                 settled_unix = asked_unix
@@ -84,12 +127,14 @@ def _loop(account: Account, settings: Settings, stop: threading.Event) -> None:
         if stopping and not more:
             return
         if not more:
-            _wait(account, stop, settings.account.tick_seconds)
+            _wait(account, stop, freshness, settings.account.tick_seconds)
 
 
-def _wait(account: Account, stop: threading.Event, seconds: float) -> None:
+def _wait(
+    account: Account, stop: threading.Event, freshness: Freshness, seconds: float
+) -> None:
     deadline = time.monotonic() + seconds
-    while not account.has_news():
+    while not (account.has_news() or freshness.is_wanted):
         left_seconds = deadline - time.monotonic()
         if left_seconds <= 0 or stop.wait(min(_POLL_SECONDS, left_seconds)):
             return

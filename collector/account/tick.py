@@ -14,12 +14,17 @@ import structlog
 from collector.account.evicted import Evicted
 from collector.account.findings import Rules, as_told
 from collector.account.ledger import absorb, read_spans
-from collector.account.metrics import count_taken, show_costs
+from collector.account.metrics import (
+    OBJECTS_SET_ASIDE,
+    count_taken,
+    show_costs,
+)
 from collector.account.publish import publish_partitions, publish_rollups
 from collector.account.segments import SPANS, Traces, trace_numbers
 from collector.account.store import Store
 from collector.alerts import AlertStore
 from collector.config import Settings
+from collector.errors import SpanledgerError
 from collector.lake.books import Books
 from collector.lake.commits import forget_commits, new_commits, read_commit
 from collector.lake.layout import Partition, hours_of, part_key, table_schemas
@@ -122,11 +127,24 @@ class Account:
         return ends, keys, False
 
     def _take(self, keys: list[str]) -> tuple[int, int]:
+        self._books.refresh()
+        try:
+            return self._absorb(keys)
+        except (SpanledgerError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  one object must not stop the others
+            if len(keys) == 1:
+                OBJECTS_SET_ASIDE.inc()
+                log.error("object_skipped", key=keys[0], reason=repr(error))
+                return 0, 0
+        parts = [self._take([key]) for key in keys]
+        return sum(spans for spans, _ in parts), sum(traces for _, traces in parts)
+
+    def _absorb(self, keys: list[str]) -> tuple[int, int]:
         new = read_spans(self._target, keys, self._settings.dimensions)
         late = self._late_spans(new, set(keys))
         if late is not None:
             new = pa.concat_tables([late, new])
-        self._books.refresh()
         absorbed = absorb(
             self._store,
             new,
@@ -231,6 +249,12 @@ class Account:
             store.commit()
             log.debug("tables_published", files=files)
 
+    def publish_now(self) -> None:
+        """Publish everything that changed, whatever it takes."""
+        publish_partitions(self._store, self._target)
+        publish_rollups(self._store, self._target)
+        self._store.commit()
+
     def finish(self, *, tell: bool = True) -> None:
         """Look at windows once more and publish everything, however long it takes."""
         now = datetime.now(UTC)
@@ -238,9 +262,7 @@ class Account:
         self._look_at_windows(now, changed=True)
         if tell:
             self._tell(now)
-        publish_partitions(self._store, self._target)
-        publish_rollups(self._store, self._target)
-        self._store.commit()
+        self.publish_now()
 
     def look_back(self, moment: datetime) -> None:
         """Let the next look at windows begin with those that *moment* is in."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from agent_runs import Run
+from agent_runs import CALL_NANO, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from otlp_requests import START_UNIX_NANO, request, span
@@ -16,6 +16,8 @@ from collector.account.rebuild import rebuild
 from collector.account.store import Store
 from collector.account.tick import open_store
 from rollups.registry import ROLLUPS
+
+DAY_NANO = 86_400 * 10**9
 
 
 def run_requests(runs):
@@ -79,6 +81,18 @@ def test_sums_of_calls_runs_and_rollups_agree_with_what_was_sent(tmp_path):
     assert sum(row["cost_usd"] for row in tables["runs"]) == expected
     for name in ("feature_hourly", "step_daily", "trace", "model_hourly"):
         assert sum(row["cost_usd"] for row in rollups[name]) == expected, name
+
+
+def test_a_trace_over_midnight_is_one_row_on_the_day_it_began(tmp_path):
+    midnight = START_UNIX_NANO // DAY_NANO * DAY_NANO
+    run = Run(midnight - 3 * CALL_NANO, steps=8)
+    with Workshop(tmp_path) as shop:
+        requests = run_requests([run])
+        shop.run(*requests[5:])
+        shop.run(*requests[:5])
+        rows = rollup_rows(shop.target)["trace"]
+
+    assert [(row["calls"], row["trace_id"]) for row in rows] == [(8, run.trace_id)]
 
 
 def test_a_restart_goes_on_where_the_last_commit_was(tmp_path):
