@@ -10,7 +10,7 @@ from rollups.growth import judge_chains
 from rollups.ledger.billable import bill
 from rollups.ledger.calls import Calls
 from rollups.ledger.columns import NONE, Ints, Mask, known, take
-from rollups.ledger.identity import identities, of_calls, one_each
+from rollups.ledger.identity import identities, of_calls, one_each, said
 from rollups.ledger.rows import (
     Columns,
     call_rows,
@@ -239,13 +239,22 @@ def _with_calls(
     columns = {}
     for name in identity_names(dimensions):
         column, source = of_run[name], of_call[name]
-        if column.null_count and source.null_count < len(source):
-            rows = np.flatnonzero(known(source))[::-1]
-            first = np.full(len(column), NONE)
-            first[run[rows]] = rows
-            column = pc.coalesce(column, take(source, first))
-        columns[name] = column
+        if name == "feature":
+            # What a call was told goes before what a run's workflow or route suggest.
+            guess, column = column, said(of_run)
+            column = _from_first_call(column, said(of_call), run)
+            column = pc.coalesce(column, guess)
+        columns[name] = _from_first_call(column, source, run)
     return columns
+
+
+def _from_first_call(column: pa.Array, source: pa.Array, run: Ints) -> pa.Array:
+    if not column.null_count or source.null_count == len(source):
+        return column
+    rows = np.flatnonzero(known(source))[::-1]
+    first = np.full(len(column), NONE)
+    first[run[rows]] = rows
+    return pc.coalesce(column, take(source, first))
 
 
 def _draft_call_schema(dimensions: tuple[str, ...]) -> pa.Schema:

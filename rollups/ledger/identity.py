@@ -7,11 +7,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rollups.ledger.calls import Calls
-from rollups.ledger.columns import NONE, Ints, Mask, known, one_chunk, take, texts_of
+from rollups.ledger.columns import (
+    NONE,
+    Ints,
+    Mask,
+    equals,
+    known,
+    one_chunk,
+    take,
+    texts_of,
+)
 from rollups.ledger.spans import Spans, identity_names
 
 FEATURE_SOURCES: Final = ("own", "ancestor", "resource", "workflow", "route")
-_OWN, _ANCESTOR = 0, 1
+_OWN, _ANCESTOR, _FIRST_SUGGESTED = 0, 1, 3
 _OF_ONE_AGENT: Final = ("agent_version", "agent_id")
 _FAR: Final = np.iinfo(np.int64).max
 
@@ -64,6 +73,16 @@ def identities(
             else:
                 result[name] = _text(spans, subject, name, found)
     return results
+
+
+def said(identity: dict[str, pa.Array]) -> pa.Array:
+    """Return the features that someone said, not those that a name suggests."""
+    feature = identity["feature"]
+    source = identity["feature_source"]
+    suggested = equals(source, FEATURE_SOURCES[_FIRST_SUGGESTED:])
+    if not suggested.any():
+        return feature
+    return pc.if_else(pa.array(suggested), pa.scalar(None, feature.type), feature)
 
 
 def _nearest(spans: Spans, column: pa.Array) -> Ints:

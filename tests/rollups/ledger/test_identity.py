@@ -133,6 +133,18 @@ def test_a_run_takes_from_its_first_call_what_it_does_not_say_itself():
     assert run["conversation_id"] == "c"
 
 
+def test_a_feature_that_a_call_was_told_goes_before_the_route_of_the_run():
+    root = span(9, ms=99, http_route="/refund")
+    spans = [root, agent(1, 9), call(2, 1, at=1, own_feature="f")]
+
+    said, suggested = (
+        draft_ledger(table_of(rows)).runs.to_pylist()[0]["feature"]
+        for rows in (spans, [*spans[:2], call(2, 1, at=1)])
+    )
+
+    assert (said, suggested) == ("f", "/refund")
+
+
 def test_a_tool_call_has_an_identity_too():
     spans = [agent(1, own_feature="f"), tool(2, 1, at=1)]
 
