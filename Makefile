@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONSAFEPATH := 1
 
-.PHONY: help setup demo test check fmt wheel-test bench docs clean
+.PHONY: help setup demo test e2e check fmt wheel-test bench docs clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,9 @@ demo: setup  ## run a small agent workload through the service and show what it 
 
 test: setup  ## run the tests
 	$(BIN)/python -P -m pytest -q
+
+e2e: setup  ## run only the tests that start the service
+	$(BIN)/python -P -m pytest -q -m e2e
 
 check: setup  ## formatting, lint, types and import borders
 	$(BIN)/ruff format --check .
@@ -41,8 +44,11 @@ wheel-test: setup  ## build the wheel and run the tests on it in a fresh environ
 	$(BIN)/uv pip install -q --python .venv-wheel/bin/python dist/*.whl --group test -c constraints.txt
 	SPANLEDGER_EXPECT_WHEEL=1 .venv-wheel/bin/python -P -m pytest -q
 
-bench: setup  ## print the throughput of each stage
-	for script in tests/bench/[a-z]*.py; do echo "# $$script"; $(BIN)/python -P $$script || exit 1; done
+bench: setup  ## print what each stage takes; see tests/bench/README.md
+	for name in receive price ledger growth end_to_end latency 'kill --rounds 3'; do \
+	    set -- $$name; script=tests/bench/$$1.py; shift; \
+	    echo "# $$script $$*"; $(BIN)/python -P $$script "$$@" || exit 1; \
+	done
 
 docs: setup  ## write the generated pages of docs/
 	$(BIN)/python -P -m collector docs docs
