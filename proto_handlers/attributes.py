@@ -3,7 +3,7 @@
 import base64
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -45,6 +45,11 @@ class Attributes(NamedTuple):
             self.keys.filter(chosen),
             self.values.filter(chosen),
         )
+
+    def told(self) -> "Attributes":
+        """Return the entries whose value says something: neither absent nor empty."""
+        lengths = pc.fill_null(pc.binary_length(self.values), 0).to_numpy()
+        return self if lengths.all() else self.take(lengths > 0)
 
     def plus(self, additions: "Sequence[Addition]") -> "Attributes":
         """Return these entries and new ones, which replace what has the same key."""
@@ -144,20 +149,40 @@ def from_key_values(entries: pa.ListArray) -> Attributes:
     return attributes if keep.all() else attributes.take(keep)
 
 
-def by_key(attributes: Attributes) -> dict[str, Rows]:
+class KeyPlaces:
     """
-    Return for each key the positions of its entries, ascending.
+    Where each key's entries are, ascending; asked key by key.
 
     One stable sort of small integers serves all keys.
     """
-    codes = attributes.keys.indices.to_numpy()
-    names = attributes.keys.dictionary.to_pylist()
-    order = _by_code(codes, len(names))
-    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
-    return {
-        name: order[end - size : end]
-        for name, end, size in zip(names, ends, np.diff(ends, prepend=0), strict=True)
-    }
+
+    def __init__(self, attributes: Attributes) -> None:
+        codes = attributes.keys.indices.to_numpy()
+        names = attributes.keys.dictionary.to_pylist()
+        self._codes = {name: code for code, name in enumerate(names)}
+        self._order = _by_code(codes, len(names))
+        ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+        self._ends = [0, *ends.tolist()]
+        self._replaced: dict[str, Rows] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._codes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._codes)
+
+    def get(self, key: str) -> Rows | None:
+        """Return the positions of a key's entries; null if nobody has it."""
+        if key in self._replaced:
+            return self._replaced[key]
+        code = self._codes.get(key)
+        if code is None:
+            return None
+        return self._order[self._ends[code] : self._ends[code + 1]]
+
+    def replace(self, key: str, places: Rows) -> None:
+        """Let a key have only *places*."""
+        self._replaced[key] = places
 
 
 def _by_code(codes: Rows, count: int) -> Rows:

@@ -1,5 +1,6 @@
 """Columns read from flat attributes: the chosen entry per span, and its meaning."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
@@ -47,11 +48,19 @@ class Chosen(NamedTuple):
     places: Mapping[str, Rows]
 
     def text(self, name: str) -> pa.StringArray:
-        """Return the field's text per span, null where nothing tells it."""
+        """
+        Return the field's text per span, null where nothing tells it.
+
+        Text that is a JSON string (MLflow, Langfuse) is read as one.
+        """
         places = self.places.get(name)
         if places is None:
             return pa.nulls(self.attributes.owners, pa.string())
-        return self.attributes.values.take(pa.array(places, mask=places < 0))
+        texts = self.attributes.values.take(pa.array(places, mask=places < 0))
+        quoted = pc.starts_with(texts, '"')
+        if not pc.any(quoted).as_py():
+            return texts
+        return per_distinct(texts, _unquoted, pa.string())
 
     def number(self, name: str) -> Count:
         """Return the field as whole numbers; what is none is unknown."""
@@ -66,11 +75,29 @@ class Chosen(NamedTuple):
             known[rows] = right
         return Count(value, known)
 
+    def is_told(self, name: str) -> Mask:
+        """Return where anything tells the field."""
+        places = self.places.get(name)
+        if places is None:
+            return np.zeros(self.attributes.owners, np.bool_)
+        mask: Mask = places >= 0
+        return mask
+
     def mapped(
         self, name: str, meaning: Callable[[str], object], kind: pa.DataType
     ) -> pa.Array:
         """Return what each text means, asked once per distinct text."""
         return per_distinct(self.text(name), meaning, kind)
+
+
+def _unquoted(text: str) -> str | None:
+    if not text.startswith('"'):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value or None if isinstance(value, str) else text
 
 
 def per_distinct(

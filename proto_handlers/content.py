@@ -18,96 +18,41 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.attributes import Addition, Attributes, Rows, by_key
-
-MARKER_PREFIX: Final = "spanledger.content."
-
-CONTENT_KEYS: Final = frozenset(
-    {
-        "gen_ai.input.messages",
-        "gen_ai.output.messages",
-        "gen_ai.system_instructions",
-        "gen_ai.tool.call.arguments",
-        "gen_ai.tool.call.result",
-        "gen_ai.tool.definitions",
-        "gen_ai.tool.description",
-        "gen_ai.prompt",
-        "gen_ai.completion",
-        "gen_ai.event.content",
-        "gen_ai.retrieval.query.text",
-        "gen_ai.retrieval.documents",
-        "gen_ai.content.prompt",
-        "gen_ai.content.completion",
-        "input.value",
-        "output.value",
-        "llm.prompts",
-        "llm.completions",
-        "llm.function_call",
-        "tool.parameters",
-        "ai.prompt",
-        "ai.prompt.messages",
-        "ai.prompt.tools",
-        "ai.response.text",
-        "ai.response.object",
-        "ai.response.reasoning",
-        "ai.response.toolCalls",
-        "ai.toolCall.args",
-        "ai.toolCall.result",
-        "ai.value",
-        "ai.values",
-        "ai.embedding",
-        "ai.embeddings",
-        "ai.request.body",
-        "ai.response.body",
-        "traceloop.entity.input",
-        "traceloop.entity.output",
-        "langfuse.observation.input",
-        "langfuse.observation.output",
-        "langfuse.trace.input",
-        "langfuse.trace.output",
-        "mlflow.spanInputs",
-        "mlflow.spanOutputs",
-        "mlflow.chat.tools",
-        "crewai.crew.inputs",
-        "crewai.crew.result",
-        "gcp.vertex.agent.llm_request",
-        "gcp.vertex.agent.llm_response",
-        "gcp.vertex.agent.tool_call_args",
-        "gcp.vertex.agent.tool_response",
-        "gcp.vertex.agent.data",
-        "haystack.component.input",
-        "haystack.component.output",
-        "haystack.pipeline.input_data",
-        "haystack.pipeline.output_data",
-        "haystack.agent.input",
-        "haystack.agent.output",
-        "haystack.agent.step.llm.input",
-        "haystack.agent.step.llm.output",
-        "haystack.agent.step.tool.input",
-        "haystack.agent.step.tool.output",
-        "pydantic_ai.all_messages",
-        "all_messages_events",
-        "events",
-        "final_result",
-        "tool_arguments",
-        "tool_response",
-        "request_data",
-        "response_data",
-        "llm.openai.messages",
-        "llm.openai.choices",
-    }
-)
-"""Keys whose whole value is content, from the libraries' own documentation."""
+from proto_handlers.attributes import Addition, Attributes, KeyPlaces, Mask, Rows
+from proto_handlers.dialects import CONTENT_KEYS
+from proto_handlers.dialects.dialect import MARKER_PREFIX
 
 _INDEXED: Final = re.compile(
     r"(llm\.input_messages|llm\.output_messages|llm\.prompts|llm\.completions"
     r"|llm\.tools|gen_ai\.prompt|gen_ai\.completion|llm\.request\.functions"
-    r"|retrieval\.documents|reranker\.input_documents|reranker\.output_documents"
-    r"|embedding\.embeddings)\.\d+\."
+    r"|gen_ai\.request\.tools|retrieval\.documents|reranker\.input_documents"
+    r"|reranker\.output_documents|embedding\.embeddings|message\.tool_calls"
+    r"|db\.query\.result|db\.search\.result)\.\d+\."
 )
 _INDEXED_PLAIN: Final = re.compile(
     r".*\.(role|finish_reason|name|id|type|score|mime_type|tool_call_id)$"
 )
+_UNLISTED: Final = re.compile(
+    r"(?!messaging\.).*[._](messages|chat_history|conversation_history"
+    r"|(?:user|system)_prompt|system_instructions?|(?:prompt|completion|response)_text)"
+    r"|llm\.(?!token_count|usage|cost)\w+\.(?:messages|choices|content|contents|candidates|prompt|input|output"
+    r"|system|system_instruction|systemInstruction|tools|data|text|message|documents"
+    r"|query|generations)"
+)
+"""Names that other libraries give to content; LiteLLM's raw requests among them."""
+
+_EVENT_CONTENT_KEYS: Final = frozenset(
+    {"content", "message", "tool_calls", "tool.result", "body", "gen_ai.event.content"}
+)
+_ERROR_TEXT_KEYS: Final = frozenset(
+    {
+        "exception.message",
+        "exception.stacktrace",
+        "error.message",
+        "error.stack_trace",
+    }
+)
+"""Texts of exceptions, which may quote what was sent or answered."""
 
 
 class ContentPolicy(NamedTuple):
@@ -125,33 +70,51 @@ def content_group(key: str) -> str | None:
 
     Roles, names and ids inside indexed messages are not content.
     """
-    if key in CONTENT_KEYS:
+    if key in CONTENT_KEYS or key in _ERROR_TEXT_KEYS:
         return key
     indexed = _INDEXED.match(key)
-    if indexed and not _INDEXED_PLAIN.match(key):
-        return indexed.group(1)
-    return None
+    if indexed:
+        return None if _INDEXED_PLAIN.match(key) else indexed.group(1)
+    if key.startswith(MARKER_PREFIX):
+        return None
+    return key if _UNLISTED.fullmatch(key) else None
 
 
-def reduce_content(attributes: Attributes, policy: ContentPolicy) -> Attributes:
-    """Replace content by size and hash, as *policy* says; order is kept."""
+def reduce_content(
+    attributes: Attributes, policy: ContentPolicy, *, messages: Mask | None = None
+) -> Attributes:
+    """
+    Replace content by size and hash, as *policy* says; order is kept.
+
+    Args:
+        attributes: Of spans, resources, events or links.
+
+        policy: What to do with content.
+
+        messages: The owners whose plainest keys (``content``) are content, too:
+            events that stand for a message.
+    """
+    places = KeyPlaces(attributes)
     groups: dict[str, list[Rows]] = defaultdict(list)
-    for key, places in by_key(attributes).items():
+    for key in places:
         group = content_group(key)
-        if group is not None and len(places):
-            groups[group].append(places)
-    if not groups:
+        found = places.get(key)
+        if found is None or not len(found):
+            continue
+        if group is not None:
+            groups[group].append(found)
+        elif messages is not None and key in _EVENT_CONTENT_KEYS:
+            groups[key].append(found[messages[attributes.rows[found]]])
+    members = {group: np.sort(np.concatenate(found)) for group, found in groups.items()}
+    members = {group: found for group, found in members.items() if len(found)}
+    if not members:
         return attributes
-    members = {
-        group: np.sort(np.concatenate(places)) for group, places in groups.items()
-    }
     markers = [
-        _marker(attributes, group, places, policy.hash_key)
-        for group, places in members.items()
+        _marker(attributes, group, found, policy.hash_key)
+        for group, found in members.items()
     ]
-    return _cut(attributes, np.concatenate(list(members.values())), policy).plus(
-        markers
-    )
+    content = np.concatenate(list(members.values()))
+    return _cut(attributes, content, policy).plus(markers)
 
 
 def _cut(attributes: Attributes, content: Rows, policy: ContentPolicy) -> Attributes:

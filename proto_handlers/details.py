@@ -2,13 +2,17 @@
 
 import json
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.columns import Chosen, per_distinct, whole_numbers
+from proto_handlers.attributes import Mask
+from proto_handlers.columns import Chosen, Count, per_distinct, whole_numbers
 from proto_handlers.schema import COST_FIELDS
 
 _COST: Final = COST_FIELDS[0].type
@@ -28,34 +32,68 @@ _TEXTS: Final = (
     "tool_name",
     "tool_call_id",
 )
+_TOOL_ROLES: Final = pa.array(["tool", "retrieval"])
+_TOOL_NAME: Final = (
+    r"^(?:(?:execute_tool|retrieval|running tool:|anthropic\.custom_tool_use) )?"
+    r"(.*?)(?:\.(?:tool|run))?$"
+)
+_LEAST_ERROR_STATUS: Final = 400
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MARKER: Final = r"^bytes=(?P<bytes>\d+)(?:;hash=(?P<hash>[0-9a-f]{32}))?$"
 _THRESHOLD: Final = re.compile(r"(?:^|,)ot=(?:[^,]*;)?th:([0-9a-f]{1,14})(?:[;,]|$)")
 
 
 def details_of(
-    chosen: Chosen, spans: pa.Table, columns: dict[str, pa.Array]
+    chosen: Chosen,
+    columns: Mapping[str, pa.Array],
+    silenced: Mapping[str, Mask],
 ) -> dict[str, pa.Array]:
-    """Return the detail columns that are no token counts; n rows in order."""
+    """
+    Return the detail columns that are no token counts; n rows in order.
+
+    Args:
+        chosen: What tells each field.
+
+        columns: The wire's columns and ``operation`` and ``span_role``.
+
+        silenced: By key, the spans whose value is not believed.
+    """
     read: dict[str, pa.Array] = {name: chosen.text(name) for name in _TEXTS}
     read["step"] = chosen.number("step").to_arrow()
-    read["resend_count"] = chosen.number("resend_count").to_arrow()
+    read["resend_count"] = _resends(chosen)
     read["result_tokens"] = chosen.number("result_tokens").to_arrow()
     read["reported_cost_usd"] = chosen.mapped("reported_cost", _money, _COST)
     read["region"] = pc.coalesce(
         chosen.text("region"), chosen.mapped("server_address", _region, pa.string())
     )
     read["streaming"] = chosen.mapped("streaming", _flag, pa.bool_())
-    read["finish_reason"] = chosen.mapped("finish_reason", _first, pa.string())
-    read["error_type"] = _errors(chosen.text("error_type"), spans)
-    read["time_to_first_token_ms"] = _first_token(chosen)
-    read |= _contents(chosen, columns)
+    read["finish_reason"] = chosen.mapped("finish_reason", _reason, pa.string())
+    read["error_type"] = _errors(chosen, columns["status_code"], silenced)
+    read["time_to_first_token_ms"] = _first_token(chosen, columns["start_unix_nano"])
+    read["tool_name"] = _tool_names(read["tool_name"], columns)
+    read |= _contents(chosen, columns["span_role"])
     read["sampling_weight"] = pc.fill_null(
-        per_distinct(
-            spans.column("trace_state").combine_chunks(), _weight, pa.float64()
-        ),
-        1.0,
+        per_distinct(columns["trace_state"], _weight, pa.float64()), 1.0
     )
     return read
+
+
+def _resends(chosen: Chosen) -> pa.Int64Array:
+    attempt = chosen.number("attempt")
+    again = Count(np.maximum(attempt.value - 1, 0), attempt.known)
+    return chosen.number("resend_count").or_else(again).to_arrow()
+
+
+def _tool_names(
+    told: pa.StringArray, columns: Mapping[str, pa.Array]
+) -> pa.StringArray:
+    """Return the tools' names; a tool that none is told of is named by its span."""
+    is_tool = pc.is_in(columns["span_role"], value_set=_TOOL_ROLES)
+    nameless = pc.and_(is_tool, told.is_null())
+    if not pc.any(nameless).as_py():
+        return told
+    names = pc.replace_substring_regex(columns["name"], _TOOL_NAME, r"\1")
+    return pc.if_else(nameless, names, told)
 
 
 def _money(text: str) -> Decimal | None:
@@ -77,28 +115,66 @@ def _flag(text: str) -> bool | None:
     return {"true": True, "false": False, "1": True, "0": False}.get(text.lower())
 
 
-def _first(text: str) -> str | None:
-    """First of a JSON list of reasons, else the text."""
-    if not text.startswith(("[", '"')):
-        return text
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return None if value is None else str(value)
+def _reason(text: str) -> str | None:
+    """Return the first of a JSON list of reasons, lower case, else the text."""
+    if text.startswith(("[", '"')):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return text.lower()
+        if isinstance(value, list):
+            value = value[0] if value else None
+        if value is None:
+            return None
+        text = str(value)
+    # Semantic Kernel prints the enum: FinishReason.TOOL_CALLS.
+    return text.rpartition("FinishReason.")[2].lower() or None
 
 
-def _errors(said: pa.StringArray, spans: pa.Table) -> pa.StringArray:
-    failed = pc.equal(spans.column("status_code").combine_chunks(), "ERROR")
-    return pc.if_else(pc.and_(failed, said.is_null()), "error", said)
+def _errors(
+    chosen: Chosen, status: pa.StringArray, silenced: Mapping[str, Mask]
+) -> pa.StringArray:
+    """
+    Return why spans failed; null where they did not.
+
+    A failure that is the instrumentation's own is none of the call.
+    """
+    said = chosen.text("error_type")
+    failed = pc.equal(status, "ERROR").to_numpy(zero_copy_only=False)
+    codes = chosen.number("http_status")
+    refused = codes.known & (codes.value >= _LEAST_ERROR_STATUS)
+    own = silenced.get("error.type")
+    if own is not None:
+        failed &= ~own
+        said = pc.if_else(pa.array(own), pa.scalar(None, pa.string()), said)
+    if not (failed | refused).any():
+        return said
+    unsaid = said.is_null().to_numpy(zero_copy_only=False)
+    by_status = codes.to_arrow().cast(pa.string())
+    said = pc.if_else(pa.array(unsaid & refused), by_status, said)
+    return pc.if_else(pa.array(unsaid & failed & ~refused), "error", said)
 
 
-def _first_token(chosen: Chosen) -> pa.DoubleArray:
+def _first_token(chosen: Chosen, start: pa.Int64Array) -> pa.DoubleArray:
     seconds = chosen.mapped("ttft_seconds", _number, pa.float64())
     milliseconds = chosen.mapped("ttft_ms", _number, pa.float64())
-    return pc.coalesce(milliseconds, pc.multiply(seconds, 1000.0))
+    told = pc.coalesce(milliseconds, pc.multiply(seconds, 1000.0))
+    if not chosen.is_told("first_token_time").any():
+        return told
+    arrived = chosen.mapped("first_token_time", _unix_nano, pa.int64())
+    passed = pc.divide(pc.subtract(arrived, start).cast(pa.float64()), 1e6)
+    passed = pc.if_else(pc.greater_equal(passed, 0.0), passed, None)
+    return pc.coalesce(told, passed)
+
+
+def _unix_nano(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None or not 1970 < moment.year < 2262:
+        return None
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _number(text: str) -> float | None:
@@ -109,11 +185,9 @@ def _number(text: str) -> float | None:
     return value if 0 <= value < 1e9 else None
 
 
-def _contents(chosen: Chosen, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
-    tool = pc.is_in(
-        columns["operation"], value_set=pa.array(["execute_tool", "retrieval"])
-    )
-    call = pc.invert(tool)
+def _contents(chosen: Chosen, roles: pa.StringArray) -> dict[str, pa.Array]:
+    tool = pc.fill_null(pc.is_in(roles, value_set=_TOOL_ROLES), False)
+    call = pc.fill_null(pc.equal(roles, "call"), False)
     nothing = pa.scalar(None, pa.string())
     none = pa.scalar(None, pa.int64())
     _, arguments = _marked(chosen, "arguments_content")

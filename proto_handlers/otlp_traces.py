@@ -11,14 +11,17 @@ import pyarrow.compute as pc
 from proto_handlers.attributes import (
     Addition,
     Attributes,
+    KeyPlaces,
     Rows,
-    by_key,
     from_key_values,
     owners_of,
 )
 from proto_handlers.content import ContentPolicy, reduce_content
+from proto_handlers.events import found_in_events
+from proto_handlers.extraction import Scoped, extract
 from proto_handlers.projection import request_handler
 from proto_handlers.schema import RAW_SCHEMA
+from proto_handlers.spoken import dialects_of
 
 Nanos = npt.NDArray[np.int64]
 
@@ -131,13 +134,17 @@ def _decode_batch(
     received = received[payload_of_span]
     start, end, mended = _times(spans, received)
     attributes = from_key_values(spans.field("attributes"))
-    attributes = _flag_mended(attributes, mended)
+    attributes = attributes.plus(
+        [_mended(mended), *found_in_events(spans.field("events"), start)]
+    )
+    scope = scopes.values.field("scope")
+    scope_name = _null_if_empty(scope.field("name"))
+    attributes = extract(attributes, _scoped(attributes, scope_name, scope_of_span))
     attributes = reduce_content(attributes, policy)
     resource = reduce_content(
         from_key_values(resources.values.field("resource").field("attributes")), policy
     )
     tenants = pa.array([p.tenant for p in payloads], pa.string())
-    scope = scopes.values.field("scope")
     columns = {
         "timestamp": pa.array(start // 1000).cast(RAW_SCHEMA.field("timestamp").type),
         "start_unix_nano": pa.array(start),
@@ -157,7 +164,7 @@ def _decode_batch(
         ),
         "environment": _taken(_value_of(resource, _ENVIRONMENT_KEYS), resource_of_span),
         "tenant": _taken(tenants, payload_of_span),
-        "scope_name": _taken(_null_if_empty(scope.field("name")), scope_of_span),
+        "scope_name": _taken(scope_name, scope_of_span),
         "scope_version": _taken(_null_if_empty(scope.field("version")), scope_of_span),
         "attributes": attributes.to_map(),
         "resource_attributes": _taken(resource.to_map(), resource_of_span),
@@ -192,9 +199,22 @@ def _times(
     return start, end, mended
 
 
-def _flag_mended(attributes: Attributes, mended: npt.NDArray[np.bool_]) -> Attributes:
+def _mended(mended: npt.NDArray[np.bool_]) -> Addition:
     rows = np.flatnonzero(mended).astype(np.int32)
-    return attributes.plus([Addition(MENDED_KEY, rows, pa.array(["true"] * len(rows)))])
+    return Addition(MENDED_KEY, rows, pa.array(["true"] * len(rows), pa.string()))
+
+
+def _scoped(
+    attributes: Attributes, scope_names: pa.StringArray, scope_of_span: Rows
+) -> Scoped:
+    encoded = scope_names.dictionary_encode()
+    scope_code = pc.fill_null(encoded.indices, -1).to_numpy()[scope_of_span]
+    names = _taken(scope_names, scope_of_span)
+    return Scoped(
+        dialects_of(names, attributes, KeyPlaces(attributes)),
+        scope_code,
+        encoded.dictionary.to_pylist(),
+    )
 
 
 def hex_text(ids: pa.BinaryArray, width: int) -> pa.StringArray:
@@ -231,7 +251,7 @@ def _taken(values: pa.Array, rows: Rows) -> pa.Array:
 
 
 def _value_of(attributes: Attributes, keys: tuple[str, ...]) -> pa.StringArray:
-    places = by_key(attributes)
+    places = KeyPlaces(attributes)
     chosen = np.full(attributes.owners, -1, np.int32)
     for key in reversed(keys):
         found = places.get(key)
@@ -242,7 +262,13 @@ def _value_of(attributes: Attributes, keys: tuple[str, ...]) -> pa.StringArray:
 
 def _events(events: pa.ListArray, policy: ContentPolicy) -> pa.ListArray:
     flat = events.values
-    attributes = reduce_content(from_key_values(flat.field("attributes")), policy)
+    # The older conventions' messages are events, as gen_ai.user.message.
+    messages = pc.starts_with(flat.field("name"), "gen_ai.")
+    attributes = reduce_content(
+        from_key_values(flat.field("attributes")),
+        policy,
+        messages=messages.to_numpy(zero_copy_only=False),
+    )
     nanos = np.minimum(flat.field("time_unix_nano").to_numpy(), _LAST_NANO)
     kind = RAW_SCHEMA.field("events").type
     values = pa.StructArray.from_arrays(

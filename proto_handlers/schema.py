@@ -117,6 +117,12 @@ DETAIL_FIELDS: Final = (
         "whether the library drops cache counts, so that null is not zero",
         null=False,
     ),
+    _column(
+        "usage_incomplete",
+        pa.bool_(),
+        "whether the counts leave out calls that the span made",
+        null=False,
+    ),
     _column("cache_write_5m_tokens", _COUNT, "writes that live five minutes"),
     _column("cache_write_1h_tokens", _COUNT, "writes that live one hour"),
     _column("input_audio_tokens", _COUNT, "audio tokens inside input"),

@@ -7,15 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.attributes import Attributes, Mask, Rows
+from proto_handlers.attributes import KeyPlaces, Mask, Rows
 from proto_handlers.columns import Chosen, Count
-from proto_handlers.dialects import DIALECTS
+from proto_handlers.conventions import Conventions, conventions_of
 
-_WIRE_SHAPED_KEYS: Final = (
-    "gen_ai.usage.cache_read_input_tokens",
-    "gen_ai.usage.cache_creation_input_tokens",
-)
-_WIRE_SHAPED_PROVIDERS: Final = "anthropic|bedrock"
 _PLAIN_COUNTS: Final = (
     "cache_write_5m_tokens",
     "cache_write_1h_tokens",
@@ -35,40 +30,42 @@ _BEARING: Final = (
 def usage_of(
     chosen: Chosen,
     codes: Rows,
+    scopes: pa.StringArray,
     operation: pa.StringArray,
-    places: Mapping[str, Rows],
+    places: KeyPlaces,
 ) -> dict[str, pa.Array]:
     """
     Return provider, models, operation and all token columns of a batch.
 
-    The convention comes from the scope, else (DESIGN part 7) from the names of the
-    cache keys and the provider; counts that contradict it overrule it: when cached
-    tokens exceed input, input was exclusive.
+    How a span counts comes from its scope; counts that contradict it overrule it: when
+    cached tokens exceed input, input was exclusive. Counts found in documents are
+    inclusive and fill what the attributes leave open.
     """
     providers = chosen.text("provider")
-    counts = {name: chosen.number(name) for name in (*_BEARING, *_PLAIN_COUNTS)}
-    reasoning = chosen.number("reasoning_tokens")
-    exclusive, known, adds_reasoning, lost = _conventions(
-        chosen, codes, providers, places
+    rules = conventions_of(
+        codes, scopes, providers, operation, chosen.attributes, places
     )
-    written = _written(counts)
-    read = counts["cache_read_tokens"]
+    sent = {name: chosen.number(name) for name in (*_BEARING, *_PLAIN_COUNTS)}
+    found = {name: chosen.number(f"found_{name}") for name in _BEARING}
+    read, written = _cached(sent, found, rules)
     cached = read.value + written.value
-    contradicted = ~exclusive & counts["input_tokens"].known
-    contradicted &= cached > counts["input_tokens"].value
-    exclusive = exclusive | contradicted
-    has_usage = np.zeros(len(codes), np.bool_)
-    for name in _BEARING:
-        has_usage |= counts[name].known
-    total_input = _inclusive(counts["input_tokens"], cached, exclusive)
-    output = _with_reasoning(
-        counts["output_tokens"], reasoning, total_input, chosen, adds_reasoning
+    # What a document says of the input includes the cache whatever the library does.
+    exclusive = rules.exclusive & (
+        sent["input_tokens"].known | ~found["input_tokens"].known
     )
-    told = has_usage & (read.known | written.known | known)
-    convention = np.where(
-        contradicted, 2, np.where(exclusive, 1, np.where(told, 0, -1))
-    ).astype(np.int32)
-    words = pa.array(["inclusive", "exclusive", "inferred_exclusive"])
+    contradicted = ~exclusive & sent["input_tokens"].known
+    contradicted &= cached > sent["input_tokens"].value
+    exclusive = exclusive | contradicted
+    bare = sent["input_tokens"].or_else(found["input_tokens"])
+    total_input = _inclusive(bare, cached, exclusive)
+    reasoning = chosen.number("reasoning_tokens")
+    output = _with_reasoning(
+        sent["output_tokens"], reasoning, total_input, chosen, rules.excludes_reasoning
+    ).or_else(found["output_tokens"])
+    has_usage = bare.known | output.known | read.known | written.known
+    total_input = _plus(total_input, chosen.number("extra_input_tokens"))
+    output = _plus(output, chosen.number("extra_output_tokens"))
+    lost = (rules.loses_read & ~read.known) | (rules.loses_write & ~written.known)
     models = chosen.text("request_model"), chosen.text("response_model")
     return {
         "operation": _operation(operation, has_usage, models),
@@ -81,66 +78,43 @@ def usage_of(
         "output_tokens": output.to_arrow(),
         "reasoning_tokens": reasoning.to_arrow(),
         "has_usage": pa.array(has_usage),
-        "cache_unknown": pa.array(lost & ~read.known & ~written.known),
-        "usage_convention": words.take(
-            pa.array(convention, mask=(convention < 0) | ~has_usage)
+        "cache_unknown": pa.array(lost & has_usage),
+        "usage_incomplete": pa.array(rules.is_part & has_usage),
+        "usage_convention": _convention(
+            exclusive,
+            contradicted,
+            has_usage & (read.known | written.known | rules.known),
         ),
         "web_search_requests": chosen.number("web_search_requests").to_arrow(),
-    } | {name: counts[name].to_arrow() for name in _PLAIN_COUNTS}
+    } | {name: sent[name].to_arrow() for name in _PLAIN_COUNTS}
 
 
-def _conventions(
-    chosen: Chosen, codes: Rows, providers: pa.StringArray, places: Mapping[str, Rows]
-) -> tuple[Mask, Mask, Mask, Mask]:
-    size = len(codes)
-    exclusive = np.zeros(size, np.bool_)
-    known = np.zeros(size, np.bool_)
-    adds_reasoning = np.zeros(size, np.bool_)
-    lost = np.zeros(size, np.bool_)
-    lower = pc.utf8_lower(providers)
-    present = set(np.unique(codes).tolist())
-    for place, dialect in enumerate(DIALECTS):
-        if place not in present:
-            continue
-        for usage in reversed(dialect.usage):
-            mask = codes == place
-            if usage.provider:
-                named = pc.match_substring_regex(lower, usage.provider)
-                mask &= pc.fill_null(named, False).to_numpy(zero_copy_only=False)
-            if usage.unless:
-                mask &= ~_has_key(chosen.attributes, places, usage.unless)
-            exclusive[mask] = usage.input == "exclusive"
-            adds_reasoning[mask] = usage.excludes_reasoning
-            lost[mask] = usage.cache_lost
-            known |= mask
-    wire_shaped = np.zeros(size, np.bool_)
-    for key in _WIRE_SHAPED_KEYS:
-        wire_shaped |= _has_key(chosen.attributes, places, key)
-    if wire_shaped.any():
-        named = pc.match_substring_regex(lower, _WIRE_SHAPED_PROVIDERS)
-        wire_shaped &= pc.fill_null(named, False).to_numpy(zero_copy_only=False)
-        exclusive |= wire_shaped & ~known
-    return exclusive, known, adds_reasoning, lost
-
-
-def _has_key(attributes: Attributes, places: Mapping[str, Rows], key: str) -> Mask:
-    mask = np.zeros(attributes.owners, np.bool_)
-    found = places.get(key)
-    if found is not None:
-        mask[attributes.rows[found]] = True
-    return mask
-
-
-def _written(counts: Mapping[str, Count]) -> Count:
-    short, long = counts["cache_write_5m_tokens"], counts["cache_write_1h_tokens"]
+def _cached(
+    sent: Mapping[str, Count], found: Mapping[str, Count], rules: Conventions
+) -> tuple[Count, Count]:
+    short, long = sent["cache_write_5m_tokens"], sent["cache_write_1h_tokens"]
     split = Count(short.value + long.value, short.known | long.known)
-    return counts["cache_write_tokens"].or_else(split)
+    counts = []
+    for name, is_zero_lost in (
+        ("cache_read_tokens", rules.zero_read_is_lost),
+        ("cache_write_tokens", rules.zero_write_is_lost),
+    ):
+        count = sent[name]
+        believed = count.known & ~(is_zero_lost & (count.value == 0))
+        counts.append(Count(count.value, believed).or_else(found[name]))
+    return counts[0], counts[1].or_else(split)
 
 
 def _inclusive(sent: Count, cached: np.ndarray, exclusive: Mask) -> Count:
     # A span with cached tokens only is a call whose fresh part was not sent.
     known = sent.known | (exclusive & (cached > 0))
     return Count(sent.value + np.where(exclusive, cached, 0), known)
+
+
+def _plus(count: Count, extra: Count) -> Count:
+    if not extra.known.any():
+        return count
+    return Count(count.value + extra.value, count.known)
 
 
 def _with_reasoning(
@@ -156,6 +130,12 @@ def _with_reasoning(
     )
     extra = np.where(reasoning.known, reasoning.value, hidden)
     return Count(output.value + np.where(adds & output.known, extra, 0), output.known)
+
+
+def _convention(exclusive: Mask, contradicted: Mask, told: Mask) -> pa.StringArray:
+    words = pa.array(["inclusive", "exclusive", "inferred_exclusive"])
+    places = np.where(contradicted, 2, exclusive).astype(np.int32)
+    return words.take(pa.array(places, mask=~told))
 
 
 def _operation(

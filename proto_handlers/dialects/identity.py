@@ -1,4 +1,4 @@
-"""Attribute keys that say whose call it is, best first; from DIALECTS part 5."""
+"""Attribute keys of no dialect in particular that say whose call it is."""
 
 from types import MappingProxyType
 from typing import Final
@@ -13,52 +13,27 @@ IDENTITY_KEYS: Final = MappingProxyType(
             "app.feature",
             "feature",
             "feature.name",
-            "traceloop.association.properties.feature",
-            "langsmith.metadata.feature",
-            "langfuse.trace.metadata.feature",
-            "ai.telemetry.metadata.feature",
         ),
         "agent_name": (
             "gen_ai.agent.name",
             "agent.name",
-            "traceloop.association.properties.lc_agent_name",
-            "langsmith.metadata.lc_agent_name",
-            "graph.node.id",
         ),
         "agent_version": ("gen_ai.agent.version", "agent.version"),
         "agent_id": ("gen_ai.agent.id",),
         "conversation_id": (
             "gen_ai.conversation.id",
             "session.id",
-            "traceloop.association.properties.chat_id",
-            "traceloop.association.properties.session_id",
-            "traceloop.association.properties.thread_id",
-            "langsmith.metadata.thread_id",
-            "langsmith.metadata.session_id",
-            "ai.telemetry.metadata.sessionId",
-            "langfuse.session.id",
         ),
         "user_id": (
             "user.id",
             "enduser.id",
-            "traceloop.association.properties.user_id",
-            "langsmith.metadata.user_id",
-            "langfuse.user.id",
-            "ai.telemetry.metadata.userId",
         ),
         "api_key": ("spanledger.api_key", "gen_ai.api_key.name", "api_key.id"),
-        "prompt_name": (
-            "gen_ai.prompt.name",
-            "langfuse.observation.prompt.name",
-            "traceloop.prompt.key",
-            "llm.prompt_template.name",
-        ),
-        "prompt_version": (
-            "gen_ai.prompt.version",
-            "langfuse.observation.prompt.version",
-            "traceloop.prompt.version",
-            "llm.prompt_template.version",
-        ),
+        "prompt_name": ("gen_ai.prompt.name",),
+        "prompt_version": ("gen_ai.prompt.version",),
     }
 )
-"""Identity -> attribute keys; the settings put a user's keys before these."""
+"""
+Identity -> attribute keys, best first. The settings put a user's keys before these;
+the keys of dialects come after them.
+"""

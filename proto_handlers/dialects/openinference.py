@@ -2,13 +2,38 @@
 
 from typing import Final
 
-from proto_handlers.dialects.dialect import Dialect, Kind, Usage
+from proto_handlers.dialects.dialect import (
+    Dialect,
+    Document,
+    Excerpt,
+    Kind,
+    Usage,
+)
+
+_CALLS: Final = ("LLM", "EMBEDDING", "RERANKER")
+_IDS: Final = (
+    r'^\s*\{\s*"id"\s*:\s*"(?P<found>[^"]{9,})"',
+    r'"id"\s*:\s*"(?P<found>(?:resp_|chatcmpl-|cmpl-|gen-)[^"]+)"',
+    r'"(?:response_id|responseId)"\s*:\s*"(?P<found>[^"]{9,})"',
+    r'"id"\s*:\s*"(?P<found>msg_[^"]+)"',
+    # smolagents prints the client's object.
+    r"\(id='(?P<found>(?:chatcmpl-|msg_)[^']+)'",
+)
+_BLIND: Final = (
+    r"(langchain|litellm|llama_index|smolagents|crewai|haystack|agno|autogen|groq"
+    r"|mistralai|@arizeai/openinference)"
+)
 
 OPENINFERENCE: Final = Dialect(
     name="openinference",
     source="https://github.com/Arize-ai/openinference/tree/main/spec, 2026-11; "
-    "openinference-instrumentation-openai 0.1.66, -anthropic 3.1.0, -langchain 0.1.80",
-    scopes=("openinference.instrumentation.*", "@arizeai/openinference-*"),
+    "openinference-instrumentation-openai 0.1.66, -anthropic 3.1.0, -langchain "
+    "0.1.80, -litellm 0.1.51, -smolagents 0.1.43, -haystack 0.1.46, -crewai 1.1.21, "
+    "-claude-agent-sdk 0.1.22, @arizeai/openinference-instrumentation-openai 4.2.7. "
+    "Cache writes of OpenAI models stand only in the response document, if there is "
+    "one; smolagents, Haystack and CrewAI leave out reads as well; the Claude Agent "
+    "SDK's span counts the last message only",
+    scopes=("openinference.*", "@arizeai/openinference-*"),
     signature=("openinference.span.kind",),
     keys={
         "provider": ("llm.provider", "llm.system"),
@@ -31,9 +56,12 @@ OPENINFERENCE: Final = Dialect(
         "finish_reason": ("llm.finish_reason",),
         "tool_name": ("tool.name",),
         "tool_call_id": ("tool_call.id", "tool.id"),
-        "arguments_content": ("tool.parameters", "input.value"),
+        "arguments_content": ("input.value",),
         "result_content": ("output.value",),
-        "input_content": ("input.value",),
+        "input_content": ("input.value", "llm.input_messages"),
+        "agent_name": ("agent.name", "graph.node.id"),
+        "prompt_name": ("llm.prompt_template.name",),
+        "prompt_version": ("llm.prompt_template.version",),
     },
     kinds=(
         Kind(
@@ -52,5 +80,62 @@ OPENINFERENCE: Final = Dialect(
             },
         ),
     ),
-    usage=(Usage(input="inclusive"),),
+    # openai-agents' turns and smolagents' steps are chains that only names tell.
+    names={"turn": "agent_step", "Step *": "agent_step"},
+    usage=(
+        Usage(input="inclusive", scope="claude_agent_sdk", is_part=True),
+        Usage(
+            input="inclusive",
+            scope="(smolagents|crewai|haystack)",
+            loses=("cache_read", "cache_write"),
+        ),
+        Usage(
+            input="inclusive",
+            scope=_BLIND,
+            provider="^(?!.*(anthropic|bedrock|google))",
+            loses=("cache_write",),
+        ),
+        Usage(input="inclusive"),
+    ),
+    documents=(
+        Document("output.value", "openinference.span.kind", _CALLS),
+        Document("output.value", "crew_key", ()),
+    ),
+    excerpts=(
+        Excerpt("output.value", "response_id", _IDS, "openinference.span.kind", _CALLS),
+        Excerpt(
+            "output.value",
+            "tool_call_id",
+            (r'"tool_call_id"\s*:\s*"(?P<found>[^"]+)"',),
+            "openinference.span.kind",
+            ("TOOL",),
+        ),
+        *(
+            Excerpt("metadata", name, (rf'"{key}"\s*:\s*"(?P<found>[^"\\]+)"',))
+            for name, key in (
+                ("feature", "feature"),
+                ("agent_name", "lc_agent_name"),
+                ("tenant", "tenant"),
+                ("user_id", "user_id"),
+                ("conversation_id", "thread_id"),
+            )
+        ),
+    ),
+    content=(
+        "input.value",
+        "output.value",
+        "llm.prompts",
+        "llm.completions",
+        "llm.function_call",
+        "llm.invocation_parameters",
+        "llm.prompt_template.template",
+        "llm.prompt_template.variables",
+        "tool.parameters",
+        "tool.description",
+        "reranker.query",
+        "crew_inputs",
+        "crew_tasks",
+        "crew_agents",
+    ),
+    agent_is_named=True,
 )

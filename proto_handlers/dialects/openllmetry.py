@@ -2,28 +2,49 @@
 
 from typing import Final
 
-from proto_handlers.dialects.dialect import Dialect, Kind, Usage
+from proto_handlers.dialects.dialect import Dialect, Document, Kind, Lie, Usage
+
+_PYTHON: Final = "opentelemetry.instrumentation."
 
 OPENLLMETRY: Final = Dialect(
     name="openllmetry",
     source="https://github.com/traceloop/openllmetry 0.62.4; "
-    "@traceloop/instrumentation-openai and -anthropic 0.27.0",
+    "@traceloop/instrumentation-openai and -anthropic 0.27.0. OpenAI's cache writes "
+    "are dropped; LangChain's Anthropic writes are zero where their lifetimes are told "
+    "apart; Bedrock's counts are as sent, and InvokeModel (which alone has a response "
+    "id) drops the cache's; Google's output lacks the thoughts, which only the total "
+    "tells; Node copies the wire",
     scopes=(
-        "opentelemetry.instrumentation.openai.v1",
-        "opentelemetry.instrumentation.openai.v0",
-        "opentelemetry.instrumentation.anthropic",
-        "opentelemetry.instrumentation.langchain",
-        "opentelemetry.instrumentation.bedrock",
-        "opentelemetry.instrumentation.google_generativeai",
-        "opentelemetry.instrumentation.openai_agents",
-        "opentelemetry.instrumentation.crewai",
-        "opentelemetry.instrumentation.llamaindex",
-        "opentelemetry.instrumentation.cohere",
-        "opentelemetry.instrumentation.mistralai",
-        "opentelemetry.instrumentation.groq",
-        "opentelemetry.instrumentation.ollama",
-        "opentelemetry.instrumentation.vertexai",
-        "opentelemetry.instrumentation.watsonx",
+        *(
+            _PYTHON + name
+            for name in (
+                "openai.v1",
+                "openai.v0",
+                "anthropic",
+                "langchain",
+                "bedrock",
+                "google_generativeai",
+                "openai_agents",
+                "crewai",
+                "crewai.*",
+                "llamaindex*",
+                "cohere*",
+                "mistralai*",
+                "groq*",
+                "ollama*",
+                "together*",
+                "watsonx*",
+                "replicate*",
+                "alephalpha*",
+                "sagemaker*",
+                "writer*",
+                "agno*",
+                "haystack*",
+                "mcp*",
+                "transformers*",
+                "voyageai*",
+            )
+        ),
         "@traceloop/*",
         "traceloop.*",
     ),
@@ -31,13 +52,25 @@ OPENLLMETRY: Final = Dialect(
     keys={
         "workflow_name": ("traceloop.workflow.name",),
         "total_tokens": ("llm.usage.total_tokens",),
+        "cache_read_tokens": ("gen_ai.usage.cache_read_input_tokens",),
         "streaming": ("llm.is_streaming",),
         "ttft_seconds": ("llm.time_to_first_token",),
         "arguments_content": ("traceloop.entity.input",),
         "result_content": ("traceloop.entity.output",),
-        "input_content": ("gen_ai.prompt",),
+        "input_content": ("gen_ai.prompt", "traceloop.entity.input"),
+        "agent_name": ("traceloop.association.properties.lc_agent_name",),
+        "conversation_id": (
+            "traceloop.association.properties.chat_id",
+            "traceloop.association.properties.session_id",
+            "traceloop.association.properties.thread_id",
+        ),
+        "user_id": ("traceloop.association.properties.user_id",),
+        "tenant": ("traceloop.association.properties.tenant",),
+        "feature": ("traceloop.association.properties.feature",),
+        "prompt_name": ("traceloop.prompt.key",),
+        "prompt_version": ("traceloop.prompt.version",),
     },
-    own_keys={"tool_name": ("traceloop.entity.name",)},
+    own_keys={"tool_name": ("gen_ai.tool.name", "traceloop.entity.name")},
     kinds=(
         Kind(
             key="llm.request.type",
@@ -55,29 +88,55 @@ OPENLLMETRY: Final = Dialect(
                 "tool": "execute_tool",
                 "workflow": "invoke_workflow",
                 "task": "task",
+                "handoff": "handoff",
             },
         ),
     ),
-)
-
-OPENLLMETRY_BEDROCK: Final = Dialect(
-    name="openllmetry_bedrock",
-    source="opentelemetry-instrumentation-bedrock 0.62.4: counts as Bedrock sends them",
-    scopes=("opentelemetry.instrumentation.bedrock",),
-    usage=(Usage(input="exclusive"),),
-)
-
-OPENLLMETRY_NODE_ANTHROPIC: Final = Dialect(
-    name="openllmetry_node_anthropic",
-    source="@traceloop/instrumentation-anthropic 0.27.0: counts as on the wire",
-    scopes=("@traceloop/instrumentation-anthropic",),
-    usage=(Usage(input="exclusive"),),
-)
-
-OPENLLMETRY_GOOGLE: Final = Dialect(
-    name="openllmetry_google",
-    source="opentelemetry-instrumentation-google-generativeai 0.62.4: output without "
-    "thoughts, which only the total tells",
-    scopes=("opentelemetry.instrumentation.google_generativeai",),
-    usage=(Usage(input="inclusive", excludes_reasoning=True),),
+    usage=(
+        Usage(
+            input="exclusive",
+            scope=r"\.bedrock",
+            having=("gen_ai.response.id", ".+"),
+            loses=("cache_read", "cache_write"),
+        ),
+        Usage(input="exclusive", scope=r"\.bedrock|^@traceloop/.*(anthropic|bedrock)"),
+        Usage(input="inclusive", scope=r"google_generat", excludes_reasoning=True),
+        Usage(
+            input="inclusive",
+            scope=r"\.langchain",
+            provider="anthropic|bedrock|aws",
+            zero_is_lost=("cache_write",),
+            loses=("cache_write",),
+        ),
+        Usage(
+            input="inclusive",
+            scope=r"^@traceloop/.*openai",
+            loses=("cache_read", "cache_write"),
+        ),
+        Usage(input="inclusive", scope=r"\.openai", loses=("cache_write",)),
+        Usage(input="inclusive", scope=r"\.crewai", loses=("cache_write",)),
+        Usage(input="inclusive"),
+    ),
+    lies=(Lie("gen_ai.provider.name", "crewai"),),
+    documents=(
+        Document("crewai.crew.usage_metrics", is_usage=True),
+        Document("crewai.crew.token_usage", is_usage=True),
+    ),
+    content=(
+        "traceloop.entity.input",
+        "traceloop.entity.output",
+        "traceloop.prompt.template_variables",
+        "crewai.crew.inputs",
+        "crewai.crew.result",
+        "crewai.crew.tasks",
+        "crewai.crew.tasks_output",
+        "crewai.crew.agents",
+        "crewai.task.description",
+        "crewai.task.expected_output",
+        "crewai.task.tools",
+        "crewai.agent.goal",
+        "crewai.agent.backstory",
+        "crewai.agent.tools",
+        "llm.request.functions",
+    ),
 )

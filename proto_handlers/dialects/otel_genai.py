@@ -23,6 +23,9 @@ OPERATIONS: Final = {
         "transcription",
     )
 } | {"completion": "text_completion", "embedding": "embeddings"}
+"""Words of ``gen_ai.operation.name``, and two older ones."""
+
+GENAI_KIND: Final = Kind(key="gen_ai.operation.name", operations=OPERATIONS)
 
 OTEL_GENAI: Final = Dialect(
     name="otel_genai",
@@ -30,12 +33,9 @@ OTEL_GENAI: Final = Dialect(
     "names before v1.42 from open-telemetry/semantic-conventions v1.27 to v1.41; "
     "underscored cache keys as hand-instrumented apps send them",
     scopes=(
-        "opentelemetry.instrumentation.genai.openai",
-        "opentelemetry.instrumentation.genai.anthropic",
-        "opentelemetry.instrumentation.genai.langchain",
-        "opentelemetry.instrumentation.genai.openai_agents",
+        "opentelemetry.instrumentation.genai.*",
         "opentelemetry.instrumentation.google_genai",
-        "opentelemetry.util.genai.handler",
+        "opentelemetry.instrumentation.vertexai",
     ),
     keys={
         "provider": ("gen_ai.provider.name", "gen_ai.system"),
@@ -107,6 +107,7 @@ OTEL_GENAI: Final = Dialect(
         "streaming": ("gen_ai.request.stream", "gen_ai.is_streaming"),
         "ttft_seconds": (
             "gen_ai.response.time_to_first_chunk",
+            "gen_ai.client.operation.time_to_first_chunk",
             "gen_ai.server.time_to_first_token",
         ),
         "finish_reason": (
@@ -114,6 +115,7 @@ OTEL_GENAI: Final = Dialect(
             "gen_ai.response.finish_reason",
         ),
         "error_type": ("error.type",),
+        "http_status": ("http.response.status_code", "http.status_code"),
         "tool_name": ("gen_ai.tool.name",),
         "tool_call_id": ("gen_ai.tool.call.id",),
         "arguments_content": ("gen_ai.tool.call.arguments",),
@@ -122,8 +124,56 @@ OTEL_GENAI: Final = Dialect(
         "input_content": ("gen_ai.input.messages",),
         "system_content": ("gen_ai.system_instructions",),
     },
-    kinds=(Kind(key="gen_ai.operation.name", operations=OPERATIONS),),
+    kinds=(GENAI_KIND,),
     usage=(Usage(input="inclusive"),),
+    content=(
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
+        "gen_ai.tool.definitions",
+        "gen_ai.tool.description",
+        "gen_ai.prompt",
+        "gen_ai.completion",
+        "gen_ai.event.content",
+        "gen_ai.retrieval.query.text",
+        "gen_ai.retrieval.documents",
+        "gen_ai.content.prompt",
+        "gen_ai.content.completion",
+    ),
+)
+
+OTEL_BEDROCK: Final = Dialect(
+    name="otel_bedrock",
+    source="opentelemetry-instrumentation-genai-bedrock 1.3b0, "
+    "opentelemetry-instrumentation-botocore 0.66b2: Bedrock's own exclusive counts; "
+    "botocore drops the cache's on InvokeModel",
+    scopes=(
+        "opentelemetry.instrumentation.genai.bedrock",
+        "opentelemetry.instrumentation.botocore*",
+    ),
+    usage=(
+        Usage(
+            input="exclusive",
+            scope=r"\.botocore",
+            having=("rpc.method", "InvokeModel.*"),
+            loses=("cache_read", "cache_write"),
+        ),
+        Usage(input="exclusive"),
+    ),
+)
+
+OTEL_OPENAI: Final = Dialect(
+    name="otel_openai",
+    source="opentelemetry-instrumentation-openai-v2 2.4b0 (also through util-genai "
+    "0.4b0), @opentelemetry/instrumentation-openai 0.21: no cache counts",
+    scopes=(
+        "opentelemetry.instrumentation.openai_v2",
+        "opentelemetry.util.genai.handler",
+        "@opentelemetry/instrumentation-openai",
+    ),
+    usage=(Usage(input="inclusive", loses=("cache_read", "cache_write")),),
 )
 
 GENAI_APP: Final = Dialect(
@@ -131,15 +181,4 @@ GENAI_APP: Final = Dialect(
     source="apps that set gen_ai attributes by hand; how they count is told by the "
     "names of the cache keys, the provider and the counts themselves",
     signature=("gen_ai.operation.name", "gen_ai.request.model", "gen_ai.agent.name"),
-)
-
-OTEL_GENAI_BEDROCK: Final = Dialect(
-    name="otel_genai_bedrock",
-    source="opentelemetry-instrumentation-genai-bedrock 1.3b0, "
-    "opentelemetry-instrumentation-botocore 0.66b2: Converse's own exclusive counts",
-    scopes=(
-        "opentelemetry.instrumentation.genai.bedrock",
-        "opentelemetry.instrumentation.botocore*",
-    ),
-    usage=(Usage(input="exclusive"),),
 )

@@ -3,11 +3,12 @@
 from typing import Final
 
 from proto_handlers.dialects.dialect import Dialect, Kind, Usage
-from proto_handlers.dialects.otel_genai import OPERATIONS
+from proto_handlers.dialects.otel_genai import GENAI_KIND
 
 VERCEL_AI: Final = Dialect(
     name="vercel_ai",
-    source="https://ai-sdk.dev/docs/ai-sdk-core/telemetry, ai 5, 6.0.326",
+    source="https://ai-sdk.dev/docs/ai-sdk-core/telemetry, ai 5, 6.0.326: version 5 "
+    "gives Anthropic's input without the cached part, 6 names the uncached part",
     scopes=("ai",),
     signature=("ai.operationId",),
     keys={
@@ -33,24 +34,28 @@ VERCEL_AI: Final = Dialect(
         ),
         "finish_reason": ("ai.response.finishReason",),
         "ttft_ms": ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk"),
-        "workflow_name": ("ai.telemetry.functionId",),
+        "workflow_name": ("ai.telemetry.functionId", "resource.name"),
         "tool_name": ("ai.toolCall.name",),
         "tool_call_id": ("ai.toolCall.id",),
         "arguments_content": ("ai.toolCall.args",),
         "result_content": ("ai.toolCall.result",),
-        "input_content": ("ai.prompt.messages",),
+        "input_content": ("ai.prompt.messages", "ai.values", "ai.value"),
+        "conversation_id": (
+            "ai.telemetry.metadata.sessionId",
+            "ai.settings.context.sessionId",
+        ),
+        "user_id": ("ai.telemetry.metadata.userId", "ai.settings.context.userId"),
+        "tenant": ("ai.telemetry.metadata.tenant", "ai.settings.context.tenant"),
+        "feature": ("ai.telemetry.metadata.feature", "ai.settings.context.feature"),
     },
     kinds=(
         Kind(
             key="ai.operationId",
             operations={
-                "ai.generatetext.dogenerate": "chat",
-                "ai.streamtext.dostream": "chat",
-                "ai.generateobject.dogenerate": "chat",
-                "ai.streamobject.dostream": "chat",
-                "ai.embed.doembed": "embeddings",
-                "ai.embedmany.doembed": "embeddings",
-                "ai.rerank.dorerank": "rerank",
+                "*.dogenerate": "chat",
+                "*.dostream": "chat",
+                "*.doembed": "embeddings",
+                "*.dorerank": "rerank",
                 "ai.generatetext": "invoke_agent",
                 "ai.streamtext": "invoke_agent",
                 "ai.generateobject": "invoke_agent",
@@ -70,12 +75,37 @@ VERCEL_AI: Final = Dialect(
         ),
         Usage(input="inclusive"),
     ),
+    content=(
+        "ai.prompt",
+        "ai.prompt.messages",
+        "ai.prompt.tools",
+        "ai.response.text",
+        "ai.response.object",
+        "ai.response.reasoning",
+        "ai.response.toolCalls",
+        "ai.response.files",
+        "ai.result.text",
+        "ai.result.object",
+        "ai.result.toolCalls",
+        "ai.toolCall.args",
+        "ai.toolCall.result",
+        "ai.value",
+        "ai.values",
+        "ai.embedding",
+        "ai.embeddings",
+        "ai.documents",
+        "ai.ranking",
+        "ai.schema",
+        "ai.request.body",
+        "ai.response.body",
+    ),
 )
 
 VERCEL_AI_OTEL: Final = Dialect(
     name="vercel_ai_otel",
-    source="@ai-sdk/otel 1.0 with ai 7.0.173",
-    scopes=("gen_ai",),
-    kinds=(Kind(key="gen_ai.operation.name", operations=OPERATIONS),),
+    source="@ai-sdk/otel 1.0 with ai 7.0.173: the agent's name is the function's",
+    scopes=("gen_ai", "@ai-sdk/otel"),
+    own_keys={"workflow_name": ("gen_ai.agent.name",)},
+    kinds=(GENAI_KIND,),
     usage=(Usage(input="inclusive"),),
 )

@@ -1,0 +1,56 @@
+"""Our own attributes: what apps may set, and what decoding finds in documents."""
+
+from typing import Final
+
+from proto_handlers.dialects.dialect import Dialect
+
+FOUND_PREFIX: Final = "spanledger.found."
+"""Before what decoding found inside a document; counts are inclusive."""
+
+FOUND_COUNTS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+)
+"""Counts that decoding may find."""
+
+FOUND_TEXTS: Final = (
+    "response_id",
+    "response_model",
+    "finish_reason",
+    "reported_cost",
+    "error_type",
+    "ttft_ms",
+    "tool_call_id",
+    "feature",
+    "tenant",
+    "agent_name",
+    "user_id",
+    "conversation_id",
+)
+"""Texts that decoding may find."""
+
+_CONVERTED: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+)
+
+SPANLEDGER: Final = Dialect(
+    name="spanledger",
+    source="proto_handlers.extraction; apps may set them, too",
+    keys={
+        **{name: (FOUND_PREFIX + name,) for name in FOUND_TEXTS},
+        **{
+            ("found_" if name in _CONVERTED else "") + name: (FOUND_PREFIX + name,)
+            for name in FOUND_COUNTS
+        },
+    },
+)

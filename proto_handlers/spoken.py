@@ -1,0 +1,172 @@
+"""What spans say they are: their dialect, and their operation in one vocabulary."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proto_handlers.attributes import Attributes, KeyPlaces, Mask, Rows
+from proto_handlers.columns import NONE
+from proto_handlers.dialects import DIALECTS
+from proto_handlers.dialects.dialect import matches_scope, meaning_of
+
+_KINDS: Final = tuple(
+    (place, kind)
+    for place, dialect in reversed(list(enumerate(DIALECTS)))
+    for kind in reversed(dialect.kinds)
+)
+_CALLS: Final = frozenset(
+    {
+        "chat",
+        "text_completion",
+        "generate_content",
+        "embeddings",
+        "rerank",
+        "image_generation",
+        "speech",
+        "transcription",
+    }
+)
+ROLES: Final = MappingProxyType(
+    dict.fromkeys(_CALLS, "call")
+    | {
+        "invoke_agent": "agent",
+        "create_agent": "other",
+        "invoke_workflow": "workflow",
+        "execute_tool": "tool",
+        "retrieval": "retrieval",
+        "agent_step": "step",
+    }
+)
+"""Operation -> role of the span; any other operation is ``other``."""
+
+_KEPT_BY_NAME: Final = frozenset({"call", "tool", "retrieval"})
+
+
+def dialects_of(
+    scopes: pa.StringArray, attributes: Attributes, places: KeyPlaces
+) -> Rows:
+    """Return the place of each span's dialect: by scope, else by signature; -1."""
+    encoded = scopes.dictionary_encode()
+    by_scope = np.array(
+        [_dialect_of_scope(scope) for scope in encoded.dictionary.to_pylist()] + [NONE],
+        np.int32,
+    )
+    indices = pc.fill_null(encoded.indices, len(by_scope) - 1).to_numpy()
+    codes = by_scope[indices]
+    if (codes != NONE).all():
+        return codes
+    for place, dialect in reversed(list(enumerate(DIALECTS))):
+        for key in dialect.signature:
+            found = places.get(key)
+            if found is not None:
+                rows = attributes.rows[found]
+                codes[rows[by_scope[indices[rows]] == NONE]] = place
+    return codes
+
+
+def _dialect_of_scope(scope: str) -> int:
+    for place, dialect in enumerate(DIALECTS):
+        if matches_scope(dialect, scope):
+            return place
+    return int(NONE)
+
+
+def silence_lies(
+    attributes: Attributes, places: KeyPlaces, codes: Rows
+) -> Mapping[str, Mask]:
+    """
+    Take away what a dialect is not believed, and return by key where that was.
+
+    Changes *places*.
+    """
+    silenced: dict[str, Mask] = {}
+    for place in np.unique(codes).tolist():
+        for lie in DIALECTS[place].lies if place != NONE else ():
+            found = places.get(lie.key)
+            if found is None:
+                continue
+            own = codes[attributes.rows[found]] == place
+            texts = attributes.values.take(pa.array(found))
+            false = pc.match_substring_regex(texts, f"^(?:{lie.values})$")
+            hit = own & false.to_numpy(zero_copy_only=False)
+            if hit.any():
+                mask = silenced.setdefault(
+                    lie.key, np.zeros(attributes.owners, np.bool_)
+                )
+                mask[attributes.rows[found[hit]]] = True
+                places.replace(lie.key, found[~hit])
+    return silenced
+
+
+def operations_of(
+    names: pa.StringArray, attributes: Attributes, places: KeyPlaces, codes: Rows
+) -> pa.StringArray:
+    """
+    Return each span's operation, null where nothing says it.
+
+    Any dialect's word is understood; the word of the span's own dialect goes first. A
+    name is heeded where no call, tool or retrieval is told.
+    """
+    words: list[str] = []
+    operation = np.full(attributes.owners, NONE, np.int32)
+    for own in (False, True):
+        for place, kind in _KINDS:
+            found = places.get(kind.key)
+            if found is None:
+                continue
+            rows = attributes.rows[found]
+            if own:
+                mine = codes[rows] == place
+                rows, found = rows[mine], found[mine]
+            texts = attributes.values.take(pa.array(found))
+            meant = _meanings(texts, kind.operations, words, _plain)
+            said = meant != NONE
+            operation[rows[said]] = meant[said]
+    for place in np.unique(codes).tolist():
+        if place == NONE or not DIALECTS[place].names:
+            continue
+        kept = [number for number, word in enumerate(words) if _keeps(word)]
+        mine = np.flatnonzero((codes == place) & ~np.isin(operation, kept))
+        meant = _meanings(names.take(pa.array(mine)), DIALECTS[place].names, words, str)
+        said = meant != NONE
+        operation[mine[said]] = meant[said]
+    return pa.array(words, pa.string()).take(pa.array(operation, mask=operation < 0))
+
+
+def roles_of(operations: pa.StringArray) -> pa.StringArray:
+    """Return the role of each operation, null where there is none."""
+    encoded = operations.dictionary_encode()
+    roles = [ROLES.get(word, "other") for word in encoded.dictionary.to_pylist()]
+    return pa.array(roles, pa.string()).take(encoded.indices)
+
+
+def _keeps(word: str) -> bool:
+    return ROLES.get(word) in _KEPT_BY_NAME
+
+
+def _plain(text: str) -> str:
+    return text.strip('"').lower()
+
+
+def _meanings(
+    texts: pa.StringArray,
+    operations: Mapping[str, str],
+    words: list[str],
+    read: Callable[[str], str],
+) -> npt.NDArray[np.int32]:
+    """Return each text's operation as a place in *words*, which grows."""
+    if not len(texts):
+        return np.zeros(0, np.int32)
+    encoded = texts.dictionary_encode()
+    codes = []
+    for text in encoded.dictionary.to_pylist():
+        word = meaning_of(operations, read(text))
+        if word is not None and word not in words:
+            words.append(word)
+        codes.append(NONE if word is None else words.index(word))
+    return np.array(codes, np.int32)[encoded.indices.to_numpy()]
