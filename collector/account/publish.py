@@ -101,7 +101,7 @@ def _order(rows: pa.Table) -> list[tuple[str, str]]:
     return [(key, "ascending") for key in _SORT_KEYS if key in rows.column_names]
 
 
-def publish_rollups(store: Store, target: Target) -> int:
+def publish_rollups(store: Store, target: Target, *, memory_limit: str) -> int:
     """
     Work out the rollups of the days that changed, from the published tables.
 
@@ -109,17 +109,22 @@ def publish_rollups(store: Store, target: Target) -> int:
         Number of files written.
     """
     days = sorted(store.dirty_days)
-    with duckdb.connect(config={"threads": 1}) as connection:
+    written = 0
+    with duckdb.connect(
+        config={"threads": 1, "memory_limit": memory_limit}
+    ) as connection:
         for day in days:
             for name in _ROLLUP_TABLES:
-                rows = day_rows(target, name, day, store.schemas[name])
-                connection.register(name, rows)
-            _publish_day(connection, target, day, _BY_TIME)
-        for day, calls in _trace_days(target, days, store.schemas["calls"]):
-            connection.register("calls", calls)
-            _publish_day(connection, target, day, _BY_TRACE)
+                _show(connection, target, name, [day], store.schemas[name])
+            written += _publish_day(connection, target, day, _BY_TIME)
+        for day in sorted({*days, *(_next_day(day, -1) for day in days)}):
+            around = _days_of_traces(target, day)
+            # A day that did not change itself has one that did behind it.
+            if day in days or _next_day(day, 1) in around:
+                _show(connection, target, "calls", around, store.schemas["calls"])
+                written += _publish_day(connection, target, day, _BY_TRACE)
     store.dirty_days.difference_update(days)
-    return len(days) * len(ROLLUPS)
+    return written
 
 
 def _publish_day(
@@ -127,71 +132,56 @@ def _publish_day(
     target: Target,
     day: str,
     rollups: tuple[Rollup, ...],
-) -> None:
+) -> int:
     since = datetime.fromisoformat(f"{day}T00:00:00+00:00").astimezone(UTC)
     for rollup in rollups:
         found = run_rollup(connection, rollup, since, since + timedelta(days=1))
         target.publish(rollup_key(rollup.name, day), found)
+    return len(rollups)
 
 
-def _trace_days(
-    target: Target, days: list[str], schema: pa.Schema
-) -> Iterator[tuple[str, pa.Table]]:
+def _show(
+    connection: duckdb.DuckDBPyConnection,
+    target: Target,
+    name: str,
+    days: list[str],
+    schema: pa.Schema,
+) -> None:
+    """Let *name* stand for the published rows of *days*, read as far as needed."""
+    connection.execute(f"DROP VIEW IF EXISTS {name}")
+    keys = [key for day in days for key in _part_keys(target, name, day)]
+    paths = target.local_paths([empty_key(name), *keys])
+    if paths is None:
+        parts = [target.read(key).select(schema.names).cast(schema) for key in keys]
+        rows = pa.concat_tables(parts) if parts else schema.empty_table()
+        connection.register(name, rows)
+        return
+    connection.read_parquet(paths, union_by_name=True).create_view(name)
+
+
+def _part_keys(target: Target, name: str, day: str) -> list[str]:
+    keys = target.keys(f"{name}/date={day}")
+    return [key for key in keys if key.endswith("/part.parquet")]
+
+
+def _days_of_traces(target: Target, day: str) -> list[str]:
     """
-    Yield days with the calls of all traces that have one on them.
+    Return *day*, and the days beside it if a trace has calls on both.
 
-    A trace belongs to the day of its first call, so the day before comes along if a
-    trace of a changed day began there.
+    A trace belongs to the day of its first call.
     """
-    for day in sorted({*days, *(_next_day(day, -1) for day in days)}):
-        calls = day_rows(target, "calls", day, schema)
-        if day not in days and not calls.num_rows:
-            continue
-        traces = np.unique(trace_numbers(calls.column("trace_id")))
-        parts = [calls]
-        for other in (_next_day(day, -1), _next_day(day, 1)):
-            rows = day_rows(target, "calls", other, schema, traces)
-            parts.append(rows)
-        if day in days or parts[2].num_rows:
-            yield day, pa.concat_tables(parts)
+    mine = np.unique(_trace_numbers(target, day))
+    beside = (_next_day(day, -1), _next_day(day, 1))
+    shared = [d for d in beside if is_among(_trace_numbers(target, d), mine).any()]
+    return [day, *shared]
+
+
+def _trace_numbers(target: Target, day: str) -> Traces:
+    keys = _part_keys(target, "calls", day)
+    columns = [target.read(key, ["trace_id"]).column("trace_id") for key in keys]
+    numbers = [trace_numbers(column) for column in columns]
+    return np.concatenate(numbers) if numbers else np.zeros(0, np.uint64)
 
 
 def _next_day(day: str, step: int) -> str:
     return str(date.fromisoformat(day) + timedelta(days=step))
-
-
-def day_rows(
-    target: Target,
-    name: str,
-    day: str,
-    schema: pa.Schema,
-    traces: Traces | None = None,
-) -> pa.Table:
-    """
-    Return the published rows of a ledger table that start on a UTC day.
-
-    Args:
-        target: The lake.
-
-        name: Name of the table.
-
-        day: The day as YYYY-MM-DD.
-
-        schema: Columns that are wanted.
-
-        traces: Sorted numbers; if given, only rows of these traces.
-    """
-    parts = []
-    for key in target.keys(f"{name}/date={day}"):
-        if not key.endswith("/part.parquet"):
-            continue
-        if traces is not None:
-            ids = target.read(key, ["trace_id"]).column("trace_id")
-            chosen = is_among(trace_numbers(ids), traces)
-            if not chosen.any():
-                continue
-            parts.append(target.read(key).filter(pa.array(chosen)))
-        else:
-            parts.append(target.read(key))
-    rows = [part.select(schema.names).cast(schema) for part in parts]
-    return pa.concat_tables(rows) if rows else schema.empty_table()

@@ -242,17 +242,21 @@ class Account:
             self._publish_due = _due_after(started, share)
         started = time.monotonic()
         if store.dirty_days and started >= self._rollups_due:
-            files += publish_rollups(store, self._target)
+            files += self._publish_rollups()
             show_costs(store, datetime.now(UTC))
             self._rollups_due = _due_after(started, _PUBLISH_SHARE)
         if files:
             store.commit()
             log.debug("tables_published", files=files)
 
+    def _publish_rollups(self) -> int:
+        limit = self._settings.account.memory_limit
+        return publish_rollups(self._store, self._target, memory_limit=limit)
+
     def publish_now(self) -> None:
         """Publish everything that changed, whatever it takes."""
         publish_partitions(self._store, self._target)
-        publish_rollups(self._store, self._target)
+        self._publish_rollups()
         self._store.commit()
 
     def finish(self, *, tell: bool = True) -> None:

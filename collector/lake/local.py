@@ -68,6 +68,10 @@ class LocalTarget:
             message = f"lake object: {self.root / key}: {error}"
             raise LakeError(message) from None
 
+    def local_paths(self, keys: list[str]) -> list[str] | None:
+        """Return where DuckDB finds *keys* itself."""
+        return [str(self.root / key) for key in keys]
+
     def delete(self, key: str) -> None:
         """Remove *key* if it is there."""
         (self.root / key).unlink(missing_ok=True)

@@ -97,6 +97,11 @@ class ObjectStoreTarget:
             message = f"lake object: {self._url}/{key}: {error}"
             raise LakeError(message) from None
 
+    def local_paths(self, keys: list[str]) -> list[str] | None:
+        """Return null: DuckDB would need an extension that is not in its wheel."""
+        del keys
+        return None
+
     def delete(self, key: str) -> None:
         """Remove *key* if it is there."""
         path = self._path(key)

@@ -40,6 +40,9 @@ class Target(Protocol):
     def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet object; raises `LakeError` if it is missing or damaged."""
 
+    def local_paths(self, keys: list[str]) -> list[str] | None:
+        """Return where DuckDB finds *keys* itself; null if it cannot."""
+
     def delete(self, key: str) -> None:
         """Remove *key* if it is there."""
 
