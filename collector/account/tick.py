@@ -118,11 +118,12 @@ class Account:
         keys: list[str] = []
         rows = 0
         for journal_id, end in new_commits(self._target, self._store.taken):
-            if rows >= _ROWS_PER_TICK:
-                return ends, keys, True
             commit = read_commit(self._target, journal_id, end)
+            more = sum(stored.rows for stored in commit.objects)
+            if keys and rows + more > _ROWS_PER_TICK:
+                return ends, keys, True
             keys += [stored.key for stored in commit.objects]
-            rows += sum(stored.rows for stored in commit.objects)
+            rows += more
             ends[journal_id] = end
         return ends, keys, False
 
