@@ -143,6 +143,8 @@ def call_rows(
         "attempt": pa.array(steps.attempt).cast(pa.int32()),
         "operation": operation,
         "uncached_input_tokens": _uncached(columns),
+        "cache_unknown": pa.array(_hides_cache(spans, calls, columns) & counted),
+        "usage_incomplete": pa.array(_hides_calls(spans, calls) & counted),
         "duration_ms": durations_ms(spans, calls.span),
         "streaming": pc.or_kleene(
             merged(spans, calls, "streaming"), pa.array(streamed[calls.best(streamed)])
@@ -150,6 +152,28 @@ def call_rows(
         "error_type": errors(merged(spans, calls, "error_type"), failed),
         "received_unix_nano": pa.array(calls.least(spans.received_unix_nano)),
     }
+
+
+def _hides_cache(spans: Spans, calls: Calls, columns: Columns) -> Mask:
+    """Return the calls of which no member's library tells what was cached."""
+    blind = spans.flags("cache_unknown") | ~spans.flags("has_usage")
+    told = known(columns["cache_read_tokens"]) & known(columns["cache_write_tokens"])
+    return calls.all(blind) & ~told
+
+
+def _hides_calls(spans: Spans, calls: Calls) -> Mask:
+    """
+    Return the calls that stand for several, of which they count one.
+
+    Google's SDK calls tools and the model again inside one call: the tools' spans are
+    below it, where no single request can have any.
+    """
+    part = np.append(spans.flags("usage_incomplete"), False)
+    tools = spans.words("span_role", ("tool",))
+    part[spans.tree.up[:-1][tools]] = True
+    return ~calls.all(~part[:-1]) & ~calls.total | calls.all(
+        spans.flags("usage_incomplete")
+    )
 
 
 def _uncached(columns: Columns) -> pa.Array:

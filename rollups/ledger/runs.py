@@ -92,7 +92,7 @@ def place_runs(spans: Spans, agent: Ints, inhabitants: Ints) -> Runs:
         run_id=unordered.run_id.take(pa.array(order)),
         trace=unordered.trace[order],
         span=unordered.span[order],
-        parent=row_of[claims.parent[place[order]]],
+        parent=row_of[claims.parent[claims.source[place[order]]]],
         is_agent=unordered.is_agent[order],
         start_unix_micro=unordered.start_unix_micro[order],
         duration_nanos=unordered.duration_nanos[order],

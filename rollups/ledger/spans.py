@@ -81,12 +81,19 @@ _COUNT_FIELDS: Final = (
     "result_tokens",
     "system_prompt_bytes",
 )
+_FLAG_FIELDS: Final = (
+    "is_call",
+    "has_usage",
+    "is_total",
+    "cache_unknown",
+    "usage_incomplete",
+)
 REQUIRED_FIELDS: Final = pa.schema(
     [
         ("timestamp", pa.timestamp("us", tz="UTC")),
         *((name, pa.string()) for name in _TEXT_FIELDS),
         *((name, pa.int64()) for name in _COUNT_FIELDS),
-        *((name, pa.bool_()) for name in ("is_call", "has_usage", "is_total")),
+        *((name, pa.bool_()) for name in _FLAG_FIELDS),
         ("streaming", pa.bool_()),
         ("time_to_first_token_ms", pa.float64()),
         ("sampling_weight", pa.float64()),

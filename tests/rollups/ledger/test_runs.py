@@ -29,6 +29,14 @@ def test_a_sub_agents_run_has_its_agent_above_as_parent():
     assert parents == {span_id_of(1): None, span_id_of(2): span_id_of(1)}
 
 
+def test_a_call_that_starts_before_its_agent_changes_nothing_about_parents():
+    spans = [agent(1, at=9), agent(2, 1, at=8), call(3, 2, at=0)]
+
+    parents = {row["run_id"]: row["parent_run_id"] for row in runs_of(*spans)}
+
+    assert parents == {span_id_of(1): None, span_id_of(2): span_id_of(1)}
+
+
 def test_without_an_agent_the_dialects_own_run_id_counts():
     assert run_ids(span(1, run_key="run-7"), call(2, 1, at=1)) == ["run-7"]
 
