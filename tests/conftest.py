@@ -1,9 +1,11 @@
 """What holds for the whole suite: which package is under test, and how it is run."""
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 import collector
@@ -27,3 +29,13 @@ def pytest_configure() -> None:
     # Settings of whoever runs the tests are none of theirs.
     for variable in [name for name in os.environ if name.startswith("SPANLEDGER_")]:
         del os.environ[variable]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was():
+    """Undo what a command under test did to logging: its streams end with its test."""
+    yield
+    structlog.reset_defaults()
+    for handler in list(logging.root.handlers):
+        if type(handler) is logging.StreamHandler:
+            logging.root.removeHandler(handler)

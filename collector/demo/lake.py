@@ -31,9 +31,12 @@ def read_lake(lake: str, *, prompt: str) -> Seen:
 
 
 def count_calls(lake: str) -> int:
-    """Return how many calls the rollup by feature has."""
-    with duckdb.connect() as connection:
-        rows = _query(connection, "features", {"lake": lake})
+    """Return how many calls the rollup by feature has; 0 if it is replaced just now."""
+    try:
+        with duckdb.connect() as connection:
+            rows = _query(connection, "features", {"lake": lake})
+    except duckdb.Error:
+        return 0
     return sum(row["calls"] for row in rows)
 
 

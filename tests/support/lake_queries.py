@@ -1,15 +1,30 @@
 """The lake as any reader has it: DuckDB on the Parquet files, nothing of ours."""
 
+import contextlib
 from pathlib import Path
 
 import duckdb
 
 TABLES = ("spans", "calls", "excluded", "tool_calls", "runs", "chains", "findings")
 PICO = 10**12
+ATTEMPTS = 3
 
 
 def query(lake: str, sql: str):
-    """Return the rows of *sql*, which may name every table of the lake."""
+    """
+    Return the rows of *sql*, which may name every table of the lake.
+
+    DuckDB reads a file's end first and opens it again for its rows. When the file is
+    replaced in between, it says so by an error (docs/decisions/0082), and asking again
+    is what every reader may do.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(duckdb.Error):
+            return _query(lake, sql)
+    return _query(lake, sql)
+
+
+def _query(lake, sql):
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name in TABLES:
