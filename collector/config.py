@@ -158,7 +158,7 @@ class AccountSettings(Section):
     """Longest time in seconds between two ticks; a new commit wakes it at once."""
     window_hours: float = Field(default=24.0, gt=0)
     """Hours that a silent trace stays in the working tables."""
-    memory_limit: str = "384MiB"
+    memory_limit: str = "256MiB"
     """Memory of the working database; beyond it, it spills to disk."""
 
 

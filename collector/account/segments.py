@@ -86,18 +86,22 @@ class Segment:
         touched: Traces,
         tables: Mapping[str, pa.Table],
         last_seen_unix: float,
+        *,
+        same_rows: Mapping[str, pa.Table] | None = None,
     ) -> None:
         self.number = number
         self.folder = folder
         self.touched = touched
         self.tables = tables
         self.last_seen_unix = last_seen_unix
+        # Read from rows still in memory, if there are, no page is mapped for this.
+        read = same_rows or tables
         self.traces = {
             name: trace_numbers(table.column("trace_id"))
-            for name, table in tables.items()
+            for name, table in read.items()
         }
         self.hours = {
-            name: hours_of(table.column("timestamp")) for name, table in tables.items()
+            name: hours_of(table.column("timestamp")) for name, table in read.items()
         }
         self._links: tuple[Traces, Traces] | None = None
         self.alive: dict[str, Mask] = {
@@ -133,11 +137,17 @@ class Segment:
             kept = table.select(filled)
             with pa.ipc.new_file(str(folder / f"{name}.arrow"), kept.schema) as writer:
                 writer.write_table(kept)
-        return cls.open(root, number, tables.keys(), last_seen_unix)
+        return cls.open(root, number, tables.keys(), last_seen_unix, same_rows=tables)
 
     @classmethod
     def open(
-        cls, root: Path, number: int, names: Iterable[str], last_seen_unix: float
+        cls,
+        root: Path,
+        number: int,
+        names: Iterable[str],
+        last_seen_unix: float,
+        *,
+        same_rows: Mapping[str, pa.Table] | None = None,
     ) -> Self:
         """Map a segment; raises ``OSError`` or ``pa.ArrowException`` if damaged."""
         folder = root / f"{number:08d}"
@@ -147,9 +157,8 @@ class Segment:
             ).read_all()
             for name in names
         }
-        return cls(
-            number, folder, np.load(folder / "touched.npy"), tables, last_seen_unix
-        )
+        touched = np.load(folder / "touched.npy")
+        return cls(number, folder, touched, tables, last_seen_unix, same_rows=same_rows)
 
     def supersede(self, touched: Traces) -> dict[str, set[int]]:
         """

@@ -162,6 +162,15 @@ def resident_bytes(pid, field="VmHWM"):
     return 0
 
 
+def memory_kinds(pid):
+    """Return MiB now: of the process's own, and of mapped files."""
+    kinds = {}
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(("RssAnon", "RssFile")):
+            kinds[line.split(":")[0]] = int(line.split()[1]) >> 10
+    return kinds
+
+
 def wait_for(condition, seconds):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -243,6 +252,7 @@ def main():
             for key in target.keys("spans")
             if not key.endswith("empty.parquet")
         )
+        anonymous = {name: memory_kinds(pid) for name, pid in pids.items()}
         supervisor.stop()
     if (stored, *found) != (total, calls, tokens):
         sys.exit(f"wrong sums: {(stored, *found)} instead of {(total, calls, tokens)}")
@@ -262,6 +272,7 @@ def main():
                 "peak_resident_mib": {
                     name: size >> 20 for name, size in memory.items()
                 },
+                "resident_mib_now": anonymous,
                 "total_resident_mib": sum(memory.values()) >> 20,
                 "python": platform.python_version(),
                 "cores": os.cpu_count(),
