@@ -34,7 +34,7 @@ def model(name: str, rule: list, prices: list | None = None, **extra) -> dict:
         (["|", [["=", "gpt-5"], ["=", "o4-mini"]]], {"gpt-5", "o4-mini"}),
         (["&", [["^", "gpt"], ["$", "mini"]]], {"gpt-5-mini"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_a_rule_matches_what_it_says(rule, matches):
     names = {"gpt-5", "gpt-5-mini", "o4-mini"}
