@@ -18,7 +18,9 @@ INPUT_FIELDS: Final = (
     *CallKey._fields,
     *COUNT_FIELDS,
     "operation",
-    "dialect",
+    "usage_convention",
+    "cache_unknown",
+    "usage_incomplete",
     "error_type",
     "reported_cost_usd",
 )

@@ -1,8 +1,7 @@
 """How each call was priced: status and reason, the card's unless the call says more."""
 
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,55 +17,7 @@ from pricing.words import word_column
 COUNTLESS_OPERATIONS: Final = ("embeddings", "rerank")
 """Operations that put out no tokens."""
 
-
-class Loss(NamedTuple):
-    """
-    Dialects that leave out counts of a provider's cache, so that null is not none.
-
-    Attributes:
-        dialects: Their names.
-
-        counts: Counts they never send.
-
-        usage_class: Class whose rate would differ.
-
-        bound: What the price then is.
-
-        provider: The only provider for whose models that holds, null for all.
-    """
-
-    dialects: frozenset[str]
-    counts: tuple[str, ...]
-    usage_class: str
-    bound: str
-    provider: str | None = None
-
-
-LOSSES: Final = (
-    Loss(
-        frozenset(
-            {"otel_openai_v2", "otel_node_openai", "semantic_kernel", "smolagents"}
-        ),
-        ("cache_read_tokens", "cache_write_tokens"),
-        "cache_read",
-        "upper_bound",
-    ),
-    Loss(
-        frozenset({"openllmetry"}),
-        ("cache_write_tokens",),
-        "cache_write_5m",
-        "lower_bound",
-        provider="openai",
-    ),
-)
-"""
-Seen by sending known answers through the instrumentations (2026-11).
-
-OpenAI bills cache writes from GPT-5.6 on; OpenLLMetry's OpenAI client drops them.
-"""
-
-CACHEABLE_TOKENS: Final = 1024
-"""No provider caches shorter prompts, so without cache counts they are still exact."""
+_APART: Final = ("exclusive", "inferred_exclusive")
 
 
 class Outcomes:
@@ -118,8 +69,8 @@ def judge(
     Return how each call was priced, by its card, counts and error.
 
     Args:
-        calls: Columns of the n calls; ``operation``, ``dialect`` and ``error_type``
-            are looked at.
+        calls: Columns of the n calls; ``operation``, ``error_type``, ``cache_unknown``,
+            ``usage_convention`` and ``usage_incomplete`` are looked at.
 
         counts: Their counts as given.
 
@@ -134,6 +85,8 @@ def judge(
     told = counts.any_given()
     _judge_halves(outcomes, facts, told)
     _judge_caches(outcomes, facts)
+    part = facts.by_token & facts.is_true("usage_incomplete")
+    outcomes.set("partial", "usage_incomplete lower_bound", part)
     if usage.mended is not None:
         mended = usage.mended & facts.by_token
         outcomes.set("partial", "usage_inconsistent lower_bound", mended)
@@ -173,6 +126,14 @@ class _Facts:
         mask: Mask = np.array(results, np.bool_).take(self._in_force.rows)
         return mask
 
+    def is_true(self, field: str) -> Mask:
+        """Return where a column of truth values is true."""
+        column = self._calls.get(field)
+        if column is None or column.null_count == len(column):
+            return np.zeros(self.counts.rows, np.bool_)
+        mask: Mask = pc.fill_null(column, False).to_numpy(zero_copy_only=False)
+        return mask
+
     def is_in(self, field: str, words: Collection[str]) -> Mask:
         """Return where a text column has one of *words*."""
         column = self._calls.get(field)
@@ -206,14 +167,9 @@ def _judge_halves(outcomes: Outcomes, facts: _Facts, told: Mask) -> None:
 
 def _judge_caches(outcomes: Outcomes, facts: _Facts) -> None:
     """Mark calls whose cached part is unknown and would change the price."""
-    blind = facts.by_token & (facts.usage.input_tokens >= CACHEABLE_TOKENS)
-    for loss in LOSSES:
-        if all(facts.counts.has_nulls(count) for count in loss.counts):
-            lost = blind & facts.is_in("dialect", loss.dialects)
-            for count in loss.counts:
-                lost &= ~facts.counts.is_given(count)
-            lost &= facts.of_card(partial(_hides, loss))
-            outcomes.set("partial", f"cache_unknown {loss.bound}", lost)
+    blind = facts.by_token & facts.is_true("cache_unknown")
+    if blind.any():
+        _judge_blind(outcomes, facts, blind)
     audio = facts.usage.classes.get("input_audio")
     cached = facts.usage.classes.get("cache_read")
     if audio is not None and cached is not None:
@@ -223,9 +179,22 @@ def _judge_caches(outcomes: Outcomes, facts: _Facts) -> None:
         outcomes.set("partial", "cache_unknown upper_bound", mixed)
 
 
-def _hides(loss: Loss, card: RateCard) -> bool:
-    is_meant = loss.provider in (None, card.provider)
-    return is_meant and _has_own_rate(card, loss.usage_class)
+def _judge_blind(outcomes: Outcomes, facts: _Facts, blind: Mask) -> None:
+    """
+    Say what bound the price is of calls whose library drops counts of the cache.
+
+    Unknown reads are priced too high inside the input, unknown writes too low; where
+    input was sent without the cached part, either is missing altogether.
+    """
+    read = blind & ~facts.counts.is_given("cache_read_tokens")
+    write = blind & ~facts.counts.is_given("cache_write_tokens")
+    apart = facts.is_in("usage_convention", _APART)
+    missing = (read | write) & apart
+    read &= ~apart & facts.of_card(lambda card: _has_own_rate(card, "cache_read"))
+    write &= ~apart & facts.of_card(lambda card: _has_own_rate(card, "cache_write_5m"))
+    outcomes.set("partial", "cache_unknown upper_bound", read)
+    outcomes.set("partial", "cache_unknown lower_bound", write & ~read | missing)
+    outcomes.set("partial", "cache_unknown", write & read)
 
 
 def _has_own_rate(card: RateCard, usage_class: str) -> bool:

@@ -95,7 +95,7 @@ def _unquoted(text: str) -> str | None:
         return text
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value or None if isinstance(value, str) else text
 

@@ -37,6 +37,7 @@ _TOOL_NAME: Final = (
     r"^(?:(?:execute_tool|retrieval|running tool:|anthropic\.custom_tool_use) )?"
     r"(.*?)(?:\.(?:tool|run))?$"
 )
+_OTHER_ERROR: Final = "_OTHER"
 _LEAST_ERROR_STATUS: Final = 400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MARKER: Final = r"^bytes=(?P<bytes>\d+)(?:;hash=(?P<hash>[0-9a-f]{32}))?$"
@@ -120,7 +121,7 @@ def _reason(text: str) -> str | None:
     if text.startswith(("[", '"')):
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text.lower()
         if isinstance(value, list):
             value = value[0] if value else None
@@ -152,7 +153,7 @@ def _errors(
     unsaid = said.is_null().to_numpy(zero_copy_only=False)
     by_status = codes.to_arrow().cast(pa.string())
     said = pc.if_else(pa.array(unsaid & refused), by_status, said)
-    return pc.if_else(pa.array(unsaid & failed & ~refused), "error", said)
+    return pc.if_else(pa.array(unsaid & failed & ~refused), _OTHER_ERROR, said)
 
 
 def _first_token(chosen: Chosen, start: pa.Int64Array) -> pa.DoubleArray:

@@ -79,7 +79,9 @@ def usage_of(
         "reasoning_tokens": reasoning.to_arrow(),
         "has_usage": pa.array(has_usage),
         "cache_unknown": pa.array(lost & has_usage),
-        "usage_incomplete": pa.array(rules.is_part & has_usage),
+        "usage_incomplete": pa.array(
+            (rules.is_part | chosen.is_told("calls_inside")) & has_usage
+        ),
         "usage_convention": _convention(
             exclusive,
             contradicted,

@@ -62,6 +62,7 @@ TEXT_FIELDS: Final = (
     "http_status",
     "tool_name",
     "tool_call_id",
+    "calls_inside",
     "arguments_content",
     "result_content",
     "input_content",

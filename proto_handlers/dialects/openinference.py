@@ -103,6 +103,14 @@ OPENINFERENCE: Final = Dialect(
     ),
     excerpts=(
         Excerpt("output.value", "response_id", _IDS, "openinference.span.kind", _CALLS),
+        # Google's SDK makes several calls in one span, which counts the last.
+        Excerpt(
+            "output.value",
+            "calls_inside",
+            (r'"automatic_function_calling_history"\s*:\s*(?P<found>\[)\s*\{',),
+            "llm.provider",
+            ("google",),
+        ),
         Excerpt(
             "output.value",
             "tool_call_id",

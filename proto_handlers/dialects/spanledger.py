@@ -28,6 +28,7 @@ FOUND_TEXTS: Final = (
     "error_type",
     "ttft_ms",
     "tool_call_id",
+    "calls_inside",
     "feature",
     "tenant",
     "agent_name",

@@ -80,7 +80,9 @@ WORDS = {
     "tenant": ["acme", "inner", "thirds", "other"],
     "feature": ["fixed", "seat", "refund"],
     "operation": ["chat", "embeddings"],
-    "dialect": ["otel_openai_v2", "openllmetry", "otel_genai"],
+    "cache_unknown": [True, False],
+    "usage_incomplete": [True, False],
+    "usage_convention": ["inclusive", "exclusive"],
     "error_type": ["timeout"],
     "reported_cost_usd": [Decimal("0.0123"), Decimal(0)],
 }

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from price_reference import COUNTS, PARTS
-from priced_calls import CALLS_SCHEMA, calls_table, price_one, usd
+from priced_calls import CALLS_SCHEMA, FLAGS, calls_table, price_one, usd
 
 from pricing import COST_SCHEMA, INPUT_FIELDS, bundled_book, price_calls
 
@@ -147,24 +147,45 @@ def test_a_tier_the_list_has_no_price_for_makes_a_bound():
     assert cost["cost_usd"] == usd(2)
 
 
-def test_lost_cache_counts_make_an_upper_bound():
-    call = {**GPT_4O, "dialect": "otel_openai_v2", "output_tokens": 0}
+LOST = {"cache_unknown": True, "input_tokens": 5_000, "output_tokens": 0}
 
-    assert status_of(price_one(BOOK, **call, input_tokens=5_000)) == (
-        "partial",
-        "cache_unknown upper_bound",
-    )
-    assert status_of(price_one(BOOK, **call, input_tokens=1_000)) == ("priced", None)
+
+def test_lost_cache_reads_make_an_upper_bound():
+    lost = price_one(BOOK, **GPT_4O, **LOST)
+    told = price_one(BOOK, **GPT_4O, **LOST, cache_read_tokens=0)
+
+    assert status_of(lost) == ("partial", "cache_unknown upper_bound")
+    assert status_of(told) == ("priced", None)
 
 
 def test_lost_cache_writes_make_a_lower_bound_where_they_are_billed():
-    call = {"provider": "openai", "dialect": "openllmetry", "output_tokens": 0}
+    call = {"provider": "openai", "cache_read_tokens": 0, **LOST}
 
-    billed = price_one(BOOK, **call, request_model="gpt-6-sol", input_tokens=5_000)
-    unbilled = price_one(BOOK, **call, request_model="gpt-4o", input_tokens=5_000)
+    billed = price_one(BOOK, **call, request_model="gpt-6-sol")
+    unbilled = price_one(BOOK, **call, request_model="gpt-4o")
 
     assert status_of(billed) == ("partial", "cache_unknown lower_bound")
     assert status_of(unbilled) == ("priced", None)
+
+
+def test_lost_reads_and_writes_make_no_bound():
+    lost = price_one(BOOK, provider="openai", request_model="gpt-6-sol", **LOST)
+
+    assert status_of(lost) == ("partial", "cache_unknown")
+
+
+def test_a_lost_cache_beside_exclusive_input_makes_a_lower_bound():
+    lost = price_one(BOOK, **GPT_4O, **LOST, usage_convention="exclusive")
+
+    assert status_of(lost) == ("partial", "cache_unknown lower_bound")
+
+
+def test_counts_of_some_calls_only_make_a_lower_bound():
+    call = {**GPT_4O, "input_tokens": 10, "output_tokens": 1}
+
+    part = price_one(BOOK, **call, usage_incomplete=True)
+
+    assert status_of(part) == ("partial", "usage_incomplete lower_bound")
 
 
 def test_a_cost_of_a_million_dollars_is_out_of_range():
@@ -309,6 +330,8 @@ any_calls = st.lists(
                 ),
             )
             if name == "timestamp"
+            else st.booleans()
+            if name in FLAGS
             else texts
             for name in INPUT_FIELDS
         },

@@ -207,7 +207,7 @@ def test_a_tool_span_keeps_hashes_of_arguments_and_result():
 def test_a_failed_span_without_a_type_is_an_error():
     row = read({"gen_ai.operation.name": "chat"}, status_code="ERROR")
 
-    assert row["error_type"] == "error"
+    assert row["error_type"] == "_OTHER"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import datetime as dt
 from fractions import Fraction
 
 from pricing.book import CallKey, PriceBook
-from pricing.outcomes import CACHEABLE_TOKENS, LOSSES
 from pricing.rate_cards import USAGE_CLASSES
 
 PARTS = {
@@ -162,22 +161,27 @@ def _amounts(card, used: dict):
 
 def _gap(call: dict, card, used: dict, told: dict) -> str | None:
     rates = dict(zip(USAGE_CLASSES, card.rates[0], strict=True))
+    if call.get("usage_incomplete"):
+        return "usage_incomplete lower_bound"
     if used["input_audio"] and used["cache_read"]:
         unknown = "cache_read_audio_tokens" not in told
         if unknown and rates["input_audio"] != rates["input"]:
             return "cache_unknown upper_bound"
-    total_input = sum(
-        used[name] for name in USAGE_CLASSES[: USAGE_CLASSES.index("output")]
-    )
-    for loss in reversed(LOSSES):
-        if (
-            call.get("dialect") in loss.dialects
-            and loss.provider in (None, card.provider)
-            and not any(name in told for name in loss.counts)
-            and rates[loss.usage_class] != rates["input"]
-            and total_input >= CACHEABLE_TOKENS
-        ):
-            return f"cache_unknown {loss.bound}"
+    if call.get("cache_unknown"):
+        read, write = (f"cache_{word}_tokens" not in told for word in ("read", "write"))
+        if call.get("usage_convention") == "exclusive":
+            bound = " lower_bound" if read or write else None
+        else:
+            read = read and rates["cache_read"] != rates["input"]
+            write = write and rates["cache_write_5m"] != rates["input"]
+            bound = {
+                (False, False): None,
+                (True, False): " upper_bound",
+                (False, True): " lower_bound",
+                (True, True): "",
+            }[read, write]
+        if bound is not None:
+            return f"cache_unknown{bound}"
     if "input_tokens" not in told and rates["input"] > 0:
         return "input_unknown lower_bound"
     is_countless = call.get("operation") in ("embeddings", "rerank")

@@ -11,12 +11,16 @@ from pricing import INPUT_FIELDS, PriceBook, price_calls
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 
+FLAGS = ("cache_unknown", "usage_incomplete")
+
 
 def column_type(name: str) -> pa.DataType:
     if name == "timestamp":
         return pa.timestamp("us", "UTC")
     if name == "reported_cost_usd":
         return pa.decimal128(18, 12)
+    if name in FLAGS:
+        return pa.bool_()
     if name.endswith(("_tokens", "_requests")):
         return pa.int64()
     return pa.string()

@@ -83,7 +83,7 @@ def test_a_sub_agent_of_an_agent_that_has_not_arrived_has_it_as_parent():
 
 
 def test_an_agent_without_calls_is_a_run():
-    (run,) = runs_of(agent(1, status_code="ERROR"))
+    (run,) = runs_of(agent(1, status_code="ERROR", error_type="_OTHER"))
 
     assert (run["calls"], run["input_tokens"]) == (0, None)
     assert run["error_type"] == "_OTHER"
