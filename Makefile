@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -22,7 +23,7 @@ demo: setup  ## run a small agent workload through the service and show what it 
 	$(BIN)/spanledger demo
 
 test: setup  ## run the tests
-	$(BIN)/python -P -m pytest -q
+	$(BIN)/python -P -m pytest -q -n $(WORKERS) --dist loadfile
 
 e2e: setup  ## run only the tests that start the service
 	$(BIN)/python -P -m pytest -q -m e2e
@@ -42,7 +43,8 @@ wheel-test: setup  ## build the wheel and run the tests on it in a fresh environ
 	$(BIN)/uv build -q --wheel --python $(BIN)/python
 	$(PYTHON) -m venv .venv-wheel
 	$(BIN)/uv pip install -q --python .venv-wheel/bin/python dist/*.whl --group test -c constraints.txt
-	SPANLEDGER_EXPECT_WHEEL=1 .venv-wheel/bin/python -P -m pytest -q
+	SPANLEDGER_EXPECT_WHEEL=1 .venv-wheel/bin/python -P -m pytest -q \
+	    -n $(WORKERS) --dist loadfile
 
 bench: setup  ## print what each stage takes; see tests/bench/README.md
 	for name in receive price ledger growth end_to_end latency 'kill --rounds 3'; do \
