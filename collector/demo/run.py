@@ -62,6 +62,9 @@ def run_demo(settings: Settings | None = None) -> int:
     log_path = folder / "service.log"
     try:
         checks = _run(settings or Settings.model_construct(), folder, log_path)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except (SpanledgerError, OSError) as error:
         return _fail(str(error), log_path)
     wrong = [check for check in checks if not check.is_right]
