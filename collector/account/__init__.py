@@ -3,7 +3,7 @@ Role 3: spans of the lake to ledger, rollups, verdicts and alerts.
 
     state/account/manifest.json   what is taken, which segments count, what is dirty
     state/account/<number>/       one segment: spans and their traces' ledger rows
-        <table>.arrow             Arrow IPC, mapped; all-null columns are left out
+        <table>.arrow             Arrow IPC, lz4; all-null columns are left out
         touched.npy               traces whose rows this segment has, as numbers
 
 A tick reads new spans, adds the earlier spans of the traces they touch, makes the

@@ -1,4 +1,4 @@
-"""Segments of the account role's state: tables mapped from files, never changed."""
+"""Segments of the account role's state: tables in files that never change."""
 
 import shutil
 from collections.abc import Iterable, Mapping
@@ -17,6 +17,8 @@ Mask = npt.NDArray[np.bool_]
 
 SPANS: Final = "spans"
 _RESPONSE: Final = "response_id"
+_KEYS: Final = ("trace_id", "timestamp")
+_COMPRESSED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 _MIXER: Final = np.uint64(0x9E3779B97F4A7C15)
 _HEX_VALUES: Final = np.zeros(256, np.uint64)
 _HEX_VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
@@ -77,14 +79,18 @@ def response_numbers(ids: pa.Array | pa.ChunkedArray) -> Traces:
 
 
 class Segment:
-    """The spans of a tick, or of several merged ones, and their traces' ledger rows."""
+    """
+    The spans of a tick, or of several merged ones, and their traces' ledger rows.
+
+    In memory are only numbers, hours and masks; rows are read when they are asked for.
+    """
 
     def __init__(
         self,
         number: int,
         folder: Path,
         touched: Traces,
-        tables: Mapping[str, pa.Table],
+        names: Iterable[str],
         last_seen_unix: float,
         *,
         same_rows: Mapping[str, pa.Table] | None = None,
@@ -92,26 +98,30 @@ class Segment:
         self.number = number
         self.folder = folder
         self.touched = touched
-        self.tables = tables
         self.last_seen_unix = last_seen_unix
-        # Read from rows still in memory, if there are, no page is mapped for this.
-        read = same_rows or tables
-        self.traces = {
-            name: trace_numbers(table.column("trace_id"))
-            for name, table in read.items()
-        }
-        self.hours = {
-            name: hours_of(table.column("timestamp")) for name, table in read.items()
-        }
+        self.traces: dict[str, Traces] = {}
+        self.hours: dict[str, npt.NDArray[np.int64]] = {}
+        self.alive: dict[str, Mask] = {}
+        for name in names:
+            rows = same_rows[name] if same_rows else self._read(name, _KEYS)
+            self.traces[name] = trace_numbers(rows.column("trace_id"))
+            self.hours[name] = hours_of(rows.column("timestamp"))
+            self.alive[name] = np.ones(rows.num_rows, np.bool_)
         self._links: tuple[Traces, Traces] | None = None
-        self.alive: dict[str, Mask] = {
-            name: np.ones(table.num_rows, np.bool_) for name, table in tables.items()
-        }
+
+    def _read(self, name: str, columns: Iterable[str] | None = None) -> pa.Table:
+        with pa.memory_map(str(self.folder / f"{name}.arrow")) as source:
+            if columns is None:
+                return pa.ipc.open_file(source).read_all()
+            names = pa.ipc.open_file(source).schema.names
+            wanted = [names.index(column) for column in columns if column in names]
+            options = pa.ipc.IpcReadOptions(included_fields=wanted)
+            return pa.ipc.open_file(source, options=options).read_all()
 
     @property
     def spans(self) -> int:
         """Number of span rows."""
-        return int(self.tables[SPANS].num_rows)
+        return len(self.traces[SPANS])
 
     @classmethod
     def write(
@@ -122,7 +132,7 @@ class Segment:
         tables: Mapping[str, pa.Table],
         last_seen_unix: float,
     ) -> Self:
-        """Write a segment and map it; an earlier attempt at *number* is replaced."""
+        """Write a segment and open it; an earlier attempt at *number* is replaced."""
         folder = root / f"{number:08d}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -135,7 +145,8 @@ class Segment:
                 or table.column(column).null_count < table.num_rows
             ]
             kept = table.select(filled)
-            with pa.ipc.new_file(str(folder / f"{name}.arrow"), kept.schema) as writer:
+            path = str(folder / f"{name}.arrow")
+            with pa.ipc.new_file(path, kept.schema, options=_COMPRESSED) as writer:
                 writer.write_table(kept)
         return cls.open(root, number, tables.keys(), last_seen_unix, same_rows=tables)
 
@@ -149,16 +160,10 @@ class Segment:
         *,
         same_rows: Mapping[str, pa.Table] | None = None,
     ) -> Self:
-        """Map a segment; raises ``OSError`` or ``pa.ArrowException`` if damaged."""
+        """Open a segment; raises ``OSError`` or ``pa.ArrowException`` if damaged."""
         folder = root / f"{number:08d}"
-        tables = {
-            name: pa.ipc.open_file(
-                pa.memory_map(str(folder / f"{name}.arrow"))
-            ).read_all()
-            for name in names
-        }
         touched = np.load(folder / "touched.npy")
-        return cls(number, folder, touched, tables, last_seen_unix, same_rows=same_rows)
+        return cls(number, folder, touched, names, last_seen_unix, same_rows=same_rows)
 
     def supersede(self, touched: Traces) -> dict[str, set[int]]:
         """
@@ -183,10 +188,8 @@ class Segment:
     def rows(
         self, name: str, chosen: Mask, columns: list[str] | None = None
     ) -> pa.Table:
-        """Return the *chosen* rows of a table; columns left out are left out."""
-        table = self.tables[name]
-        if columns is not None:
-            table = table.select([c for c in columns if c in table.column_names])
+        """Return the *chosen* rows of a table, without columns that are all null."""
+        table = self._read(name, columns)
         if chosen.all():
             return table
         return table.take(pa.array(np.flatnonzero(chosen)))
@@ -207,7 +210,7 @@ class Segment:
         return traces[is_among(numbers, responses)]
 
     def _link(self) -> tuple[Traces, Traces]:
-        spans = self.tables[SPANS]
+        spans = self._read(SPANS, [_RESPONSE])
         if _RESPONSE not in spans.column_names:
             return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
         numbers = response_numbers(spans.column(_RESPONSE))
@@ -215,5 +218,5 @@ class Segment:
         return numbers[there], self.traces[SPANS][there]
 
     def remove(self) -> None:
-        """Delete the segment's files; mapped ones live until they are let go."""
+        """Delete the segment's files."""
         shutil.rmtree(self.folder, ignore_errors=True)
