@@ -102,7 +102,11 @@ class Store:
         manifest = {
             "fits": self._fits(),
             "segments": [
-                {"number": segment.number, "last_seen_unix": segment.last_seen_unix}
+                {
+                    "number": segment.number,
+                    "last_seen_unix": segment.last_seen_unix,
+                    "spans": segment.spans,
+                }
                 for segment in self.segments
             ],
             "taken": self.taken,
