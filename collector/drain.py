@@ -148,7 +148,7 @@ class Drain:
                     bytes=len(frames[0].payload),
                     reason=repr(error),
                 )
-                self._set_aside(frames[0])
+                self._reader.set_aside(frames[0])
                 return
         else:
             return
@@ -169,14 +169,10 @@ class Drain:
                 bytes=len(frames[place].payload),
                 reason="not a trace request",
             )
-            self._set_aside(frames[place])
+            self._reader.set_aside(frames[place])
         PAYLOADS_REFUSED.inc(len(decoded.refused_payloads))
         SPANS_REFUSED.inc(decoded.refused_spans)
         return price_spans(decoded.spans, self._books, self._dimensions)
-
-    def _set_aside(self, frame: Frame) -> None:
-        name = f"{self._reader.journal_id}-{frame.position}.pb"
-        self._target.put(f"_meta/refused/{name}", frame.payload)
 
     def _parts(self, spans: pa.Table, start: Position) -> dict[str, pa.Table]:
         name = f"{self._reader.journal_id}-{start}"

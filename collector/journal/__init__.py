@@ -11,6 +11,7 @@ It knows bytes, files and syncs. It knows neither OTLP nor the lake.
 ``synced``                two slots with the place up to which frames are durable
 ``committed``             the place up to which the reader is done, one line of text
 ``corrupt/``              regions of segments that were not readable, set aside
+``refused/``              payloads of frames that could not be used, set aside
 ========================  ==========================================================
 
 **A frame** (little endian). Frames follow each other and never span segments::

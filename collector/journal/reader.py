@@ -182,6 +182,16 @@ class JournalReader:
             self._committed = position
         self._delete_committed()
 
+    def set_aside(self, frame: Frame) -> None:
+        """
+        Keep the payload of a frame that could not be used, in ``refused/``.
+
+        It stays beside the journal: a payload may hold prompts, and the lake has none.
+        Setting the same frame aside again changes nothing.
+        """
+        path = self._directory / "refused" / f"{frame.position}.pb"
+        replace_file(path, frame.payload)
+
     def close(self) -> None:
         """Release what the reader holds."""
         self._mark.close()

@@ -165,3 +165,24 @@ def test_draining_what_is_drained_moves_nothing(tmp_path, count):
         shop.drain_all()
 
         assert shop.drain.once() is None
+
+
+def test_a_refused_payload_is_kept_beside_the_journal_and_not_in_the_lake(tmp_path):
+    body = b"\x0a\xff the quick brown fox"
+    with Workshop(tmp_path) as shop:
+        shop.journal.append(
+            body,
+            signal="traces",
+            encoding="protobuf",
+            tenant=None,
+            received_unix_nano=1,
+            payload_hash=bytes(16),
+        )
+        shop.send(request(span(1)))
+
+        shop.drain_all()
+
+    lake = [path for path in (tmp_path / "lake").rglob("*") if path.is_file()]
+    kept = list((tmp_path / "journal" / "refused").iterdir())
+    assert not any(b"quick brown fox" in path.read_bytes() for path in lake)
+    assert [path.read_bytes() for path in kept] == [body]
