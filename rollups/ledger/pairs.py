@@ -105,7 +105,7 @@ def kin_pairs(spans: Spans, pool: Pool) -> Pairs:
     kin = _kin(spans, pool)
     order = np.lexsort((kin.other, kin.one, _apart(pool, kin)))
     kin = Pairs(kin.one[order], kin.other[order])
-    fit = _fits(pool, kin, np.ones(len(order), np.bool_))
+    fit = _fits(pool, kin)
     return Pairs(kin.one[fit], kin.other[fit])
 
 
@@ -128,7 +128,7 @@ def all_pairs(spans: Spans, pool: Pool) -> Pairs:
     counted = pool.has_usage[pairs.one] & pool.has_usage[pairs.other]
     apart = _apart(pool, pairs)
     order = np.lexsort((pairs.other, pairs.one, apart, ~in_step, ~is_kin, ~counted))
-    order = order[_fits(pool, pairs, is_kin)[order]]
+    order = order[_fits(pool, pairs)[order]]
     return Pairs(pairs.one[order], pairs.other[order])
 
 
@@ -220,7 +220,7 @@ def _in_step(pool: Pool, rows: Ints, group: Ints, rank: Ints) -> Pairs:
     one, other = order[:-1], order[1:]
     meet = (group[one] == group[other]) & (rank[one] == rank[other])
     one, other = one[meet], other[meet]
-    fit = _fits(pool, Pairs(rows[one], rows[other]), np.zeros(len(one), np.bool_))
+    fit = _fits(pool, Pairs(rows[one], rows[other]))
     groups = int(group.max()) + 1
     ranks = np.zeros(groups, np.int64)
     np.maximum.at(ranks, group, rank + 1)
@@ -263,20 +263,22 @@ def _ranks(group: Ints, value: Ints) -> Ints:
     return ranks
 
 
-def _fits(pool: Pool, pairs: Pairs, kin: Mask) -> Mask:
-    """Return which pairs can be one call."""
+def _fits(pool: Pool, pairs: Pairs) -> Mask:
+    """
+    Return which pairs can be one call.
+
+    Pairs with a member without counts are kin or siblings already: see who makes them.
+    """
     one, other = pool.at(pairs.one), pool.at(pairs.other)
-    near = kin | (one.parent == other.parent)
     return (
-        (one.scope != other.scope)
-        & (one.trace == other.trace)
+        (one.trace == other.trace)
         & (one.kind == other.kind)
         & ~(one.has_id & other.has_id)
         & _contained(one, other)
         & np.where(
             one.has_usage & other.has_usage,
             _same_counts(one, other),
-            near & _same_outcome(one, other),
+            _same_outcome(one, other),
         )
     )
 

@@ -26,8 +26,6 @@ from rollups.ledger.steps import STEP_SOURCES, Steps
 
 Columns = dict[str, pa.Array]
 
-OTHER_ERROR: Final = "_OTHER"
-"""Error type of a failed span that names none, as in the semantic conventions."""
 AGGREGATE_OPERATION: Final = "aggregate"
 """Operation of a call that is booked from a run total."""
 _UNNAMED_OPERATION: Final = "chat"
@@ -121,11 +119,10 @@ def durations_ms(spans: Spans, places: Ints) -> pa.Array:
 
 
 def errors(error_type: pa.Array, failed: Mask) -> pa.Array:
-    """Return an error type for every failed row, null for the others."""
+    """Return the error types of failed rows, null for the others."""
     if not failed.any():
         return pa.nulls(len(failed), pa.string())
-    named = pc.fill_null(error_type, OTHER_ERROR)
-    return pc.if_else(pa.array(failed), named, pa.scalar(None, pa.string()))
+    return pc.if_else(pa.array(failed), error_type, pa.scalar(None, pa.string()))
 
 
 def call_rows(

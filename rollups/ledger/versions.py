@@ -73,7 +73,7 @@ def _by_content(table: pa.Table, rows: Ints, span: Ints) -> tuple[Ints, Mask]:
     Also returns where a row differs from the row before it in more than its span.
     """
     end = integers(one_chunk(table, "end_unix_nano"))
-    rows = rows[np.lexsort((end[rows], span[rows]))]
+    rows = rows[np.argsort(span[rows], kind="stable")]
     follows = np.flatnonzero(span[rows[1:]] == span[rows[:-1]]) + 1
     names = sorted(set(table.column_names) - {"received_unix_nano"})
     columns = (take(one_chunk(table, name), rows) for name in names)

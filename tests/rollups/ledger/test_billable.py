@@ -189,6 +189,26 @@ def test_many_parallel_calls_find_their_twins():
     assert len(calls_of(*spans)) == 200
 
 
+def test_a_span_without_id_is_the_twin_of_one_id_only():
+    spans = [
+        call(2, 1, ms=50, scope_name="framework"),
+        call(3, 2, at=1, ms=40, scope_name="gateway", response_id="resp_1"),
+        call(4, 3, at=2, ms=30, scope_name="sdk", response_id="resp_2"),
+    ]
+
+    assert len(calls_of(agent(1), *spans)) == 2
+
+
+def test_a_call_has_one_span_of_each_scope():
+    spans = [
+        call(2, 1, ms=50, scope_name="framework"),
+        call(3, 2, at=1, scope_name="sdk"),
+        call(4, 2, at=1, scope_name="sdk"),
+    ]
+
+    assert len(calls_of(agent(1), *spans)) == 2
+
+
 @pytest.mark.parametrize("jumble", [1, 37], ids=["in order", "jumbled"])
 def test_many_equal_calls_at_once_find_their_twins_under_one_parent(jumble):
     spans = [agent(1)]
@@ -229,6 +249,41 @@ def test_a_failed_attempt_is_not_the_twin_of_the_call_that_wraps_it():
         ("2", None),
         ("3", "429"),
     ]
+
+
+def test_a_stream_without_counts_is_not_the_twin_of_a_failed_attempt():
+    stream = call(2, 1, ms=50, tokens=None, scope_name="framework")
+    failed = call(3, 2, at=1, ms=40, tokens=None, error_type="429", scope_name="sdk")
+    answered = call(4, 2, at=42, ms=5, scope_name="sdk")
+
+    errors = [row["error_type"] for row in calls_of(agent(1), stream, failed, answered)]
+
+    assert errors == [None, "429"]
+
+
+def test_a_split_of_writes_is_the_best_detail():
+    known = {"tokens": (3521, 90), "cache_write_tokens": 3500}
+    framework = call(
+        2, ms=20, **known, response_id="resp_1", cache_read_tokens=9, scope_name="f"
+    )
+    sdk = call(3, 2, at=1, **known, cache_write_5m_tokens=3500, scope_name="sdk")
+
+    assert [row["usage_span_id"] for row in calls_of(framework, sdk)] == [span_id_of(3)]
+
+
+def test_writes_that_are_counted_go_before_writes_of_zero():
+    framework = call(
+        2, ms=20, response_id="resp_1", cache_write_tokens=0, scope_name="framework"
+    )
+    sdk = call(3, 2, at=1, cache_write_tokens=80, scope_name="sdk")
+
+    assert [row["cache_write_tokens"] for row in calls_of(framework, sdk)] == [80]
+
+
+def test_an_agent_is_a_total_even_where_it_calls_itself_a_call():
+    total = agent(1, is_call=True, has_usage=True, input_tokens=100)
+
+    assert ids(calls_of(total, call(2, 1, at=1))) == ["2"]
 
 
 def test_the_member_with_most_detail_gives_the_counts():

@@ -143,6 +143,12 @@ def test_a_tool_call_inside_a_call_belongs_to_it():
     assert tool_steps(*spans) == [1]
 
 
+def test_a_tool_that_starts_while_a_call_runs_belongs_to_the_call_before():
+    spans = [agent(1), call(2, 1), call(3, 1, at=12, ms=50), tool(4, 1, at=20)]
+
+    assert tool_steps(*spans) == [0]
+
+
 def test_a_failed_call_asks_for_no_tools():
     failed = call(3, 1, at=20, tokens=None, error_type="x")
 
@@ -166,3 +172,13 @@ def test_a_tool_call_tried_twice_by_one_scope_is_two():
     spans = [tool(k, 1, at=k * 20, tool_call_id="t") for k in (2, 3)]
 
     assert tool_steps(agent(1), call(9, 1), *spans) == [0, 0]
+
+
+def test_a_repeat_of_a_tool_call_leaves_the_other_tries_of_its_scope():
+    spans = [
+        tool(2, 1, at=20, tool_call_id="t", result_bytes=1),
+        tool(3, 1, at=40, tool_call_id="t", result_bytes=1),
+        tool(4, 3, at=41, tool_call_id="t", scope_name="sdk"),
+    ]
+
+    assert len(tool_steps(agent(1), *spans)) == 2
