@@ -33,13 +33,14 @@ _INDEXED_PLAIN: Final = re.compile(
     r".*\.(role|finish_reason|name|id|type|score|mime_type|tool_call_id)$"
 )
 _UNLISTED: Final = re.compile(
-    r"(?!messaging\.).*[._](messages|chat_history|conversation_history"
+    r"gen_ai\.(?!usage|token|cost)\w+\.(?:input|output|args|arguments|result|response)"
+    r"|(?!messaging\.).*[._](messages|chat_history|conversation_history"
     r"|(?:user|system)_prompt|system_instructions?|(?:prompt|completion|response)_text)"
     r"|llm\.(?!token_count|usage|cost)\w+\.(?:messages|choices|content|contents|candidates|prompt|input|output"
     r"|system|system_instruction|systemInstruction|tools|data|text|message|documents"
     r"|query|generations)"
 )
-"""Names that other libraries give to content; LiteLLM's raw requests among them."""
+"""Names that libraries give to content; LiteLLM's raw requests among them."""
 
 _EVENT_CONTENT_KEYS: Final = frozenset(
     {"content", "message", "tool_calls", "tool.result", "body", "gen_ai.event.content"}
@@ -144,9 +145,15 @@ def _marker(attributes: Attributes, group: str, places: Rows, key: bytes) -> Add
         sizes = pa.array(np.add.reduceat(sizes.to_numpy().astype(np.int64), first))
         ends = pa.array(np.append(first, len(owners)).astype(np.int32))
         texts = pc.binary_join(pa.ListArray.from_arrays(ends, texts), "\n")
+    return Addition(
+        MARKER_PREFIX + group, rows.astype(np.int32), marks(texts, sizes, key)
+    )
+
+
+def marks(texts: pa.StringArray, sizes: pa.Array, key: bytes) -> pa.StringArray:
+    """Return what stays of texts with these *sizes* in bytes."""
     sized = pc.binary_join_element_wise("bytes=", sizes.cast(pa.string()), "")
-    marked = pc.binary_join_element_wise(sized, content_hashes(texts, key), ";hash=")
-    return Addition(MARKER_PREFIX + group, rows.astype(np.int32), marked)
+    return pc.binary_join_element_wise(sized, content_hashes(texts, key), ";hash=")
 
 
 def content_hashes(texts: pa.StringArray, key: bytes) -> pa.StringArray:

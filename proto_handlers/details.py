@@ -70,7 +70,10 @@ def details_of(
     read["streaming"] = chosen.mapped("streaming", _flag, pa.bool_())
     read["finish_reason"] = chosen.mapped("finish_reason", _reason, pa.string())
     read["error_type"] = _errors(chosen, columns["status_code"], silenced)
-    read["time_to_first_token_ms"] = _first_token(chosen, columns["start_unix_nano"])
+    # Some give the whole answer's time as its first token's, if it is not streamed.
+    whole = pc.fill_null(pc.equal(read["streaming"], False), False)
+    first_token = _first_token(chosen, columns["start_unix_nano"])
+    read["time_to_first_token_ms"] = pc.if_else(whole, None, first_token)
     read["tool_name"] = _tool_names(read["tool_name"], columns)
     read |= _contents(chosen, columns["span_role"])
     read["sampling_weight"] = pc.fill_null(

@@ -1,4 +1,4 @@
-"""What only a span's events say: what failed, and when the first token came."""
+"""What only a span's events say: how it ended, and when the first token came."""
 
 from typing import Final
 
@@ -8,12 +8,15 @@ import pyarrow.compute as pc
 
 from proto_handlers.attributes import (
     Addition,
+    Attributes,
     KeyPlaces,
     Rows,
     from_key_values,
     owners_of,
 )
 from proto_handlers.columns import Ints
+from proto_handlers.content import marks
+from proto_handlers.dialects.dialect import MARKER_PREFIX
 from proto_handlers.dialects.spanledger import FOUND_PREFIX
 
 _FIRST_TOKENS: Final = pa.array(
@@ -26,10 +29,19 @@ _FIRST_TOKENS: Final = pa.array(
 )
 """Events of OpenInference, OpenLLMetry and Vercel that come with the first chunk."""
 
+_TOOL_CONTENTS: Final = tuple(
+    (event, key, f"{MARKER_PREFIX}gen_ai.tool.call.{part}")
+    for event, key, part in (
+        ("gen_ai.tool.message", "content", "arguments"),
+        ("gen_ai.choice", "message", "result"),
+    )
+)
+"""Where the conventions before v1.37 (Strands) put what a tool got and gave."""
+
 
 def found_in_events(events: pa.ListArray, start_unix_nano: Ints) -> list[Addition]:
     """
-    Return exception types and times to the first token as attributes of their spans.
+    Return how spans ended and when their first token came, as their attributes.
 
     Args:
         events: OTLP events of n spans.
@@ -40,22 +52,68 @@ def found_in_events(events: pa.ListArray, start_unix_nano: Ints) -> list[Additio
     if not len(flat):
         return []
     spans = owners_of(events.offsets.to_numpy())
-    return [_failures(flat, spans), _first_tokens(flat, spans, start_unix_nano)]
+    return [
+        _last_said(flat, spans, "exception", "exception.type", "error_type"),
+        _last_said(flat, spans, "gen_ai.choice", "finish_reason", "finish_reason"),
+        _first_tokens(flat, spans, start_unix_nano),
+    ]
 
 
-def _failures(flat: pa.StructArray, spans: Rows) -> Addition:
-    told = np.flatnonzero(pc.equal(flat.field("name"), "exception"))
-    exceptions = from_key_values(flat.field("attributes").take(pa.array(told)))
-    found = KeyPlaces(exceptions).get("exception.type")
+def _last_said(
+    flat: pa.StructArray, spans: Rows, event: str, key: str, field: str
+) -> Addition:
+    """Return an attribute of the last event of a name: it ended the span."""
+    told = np.flatnonzero(pc.equal(flat.field("name"), event))
+    attributes = from_key_values(flat.field("attributes").take(pa.array(told)))
+    found = KeyPlaces(attributes).get(key)
     if found is None:
-        return Addition(
-            FOUND_PREFIX + "error_type", spans[:0], pa.array([], pa.string())
-        )
-    owners = spans[told[exceptions.rows[found]]]
-    # The last exception is the one that ended the span.
+        return Addition(FOUND_PREFIX + field, spans[:0], pa.array([], pa.string()))
+    owners = spans[told[attributes.rows[found]]]
     last = np.append(owners[1:] != owners[:-1], True)
-    texts = exceptions.values.take(pa.array(found[last]))
-    return Addition(FOUND_PREFIX + "error_type", owners[last], texts)
+    texts = attributes.values.take(pa.array(found[last]))
+    return Addition(FOUND_PREFIX + field, owners[last], texts)
+
+
+def tool_contents(
+    events: pa.ListArray, attributes: Attributes, key: bytes
+) -> list[Addition]:
+    """
+    Return size and hash of tools' arguments and results that events hold.
+
+    Args:
+        events: OTLP events of n spans.
+
+        attributes: The spans' attributes, content already reduced.
+
+        key: Key of the hashes.
+    """
+    flat = events.values
+    places = KeyPlaces(attributes)
+    said = places.get("gen_ai.operation.name")
+    if said is None or not len(flat):
+        return []
+    words = attributes.values.take(pa.array(said))
+    is_tool = pc.is_in(words, value_set=pa.array(["execute_tool"]))
+    tools = np.zeros(attributes.owners, np.bool_)
+    tools[attributes.rows[said[is_tool.to_numpy(zero_copy_only=False)]]] = True
+    spans = owners_of(events.offsets.to_numpy())
+    rows = np.flatnonzero(tools[spans])
+    if not len(rows):
+        return []
+    of_tools = flat.take(pa.array(rows))
+    additions = []
+    for event, name, marker in _TOOL_CONTENTS:
+        found = _last_said(of_tools, spans[rows], event, name, "")
+        texts = pc.fill_null(found.values, "")
+        told = places.get(marker)
+        if told is not None:
+            new = ~np.isin(found.rows, attributes.rows[told])
+            found = found._replace(rows=found.rows[new])
+            texts = texts.filter(pa.array(new))
+        additions.append(
+            Addition(marker, found.rows, marks(texts, pc.binary_length(texts), key))
+        )
+    return additions
 
 
 def _first_tokens(flat: pa.StructArray, spans: Rows, start: Ints) -> Addition:
@@ -65,8 +123,9 @@ def _first_tokens(flat: pa.StructArray, spans: Rows, start: Ints) -> Addition:
     first = np.ones(len(told), np.bool_)
     first[1:] = owners[1:] != owners[:-1]
     owners, told = owners[first], told[first]
+    # Beyond 2262 a time turns negative here, so it is before any start.
     arrived = flat.field("time_unix_nano").to_numpy()[told].astype(np.int64)
-    passed = (arrived - start[owners]) / 1e6
-    right = passed >= 0
-    texts = pa.array(passed[right]).cast(pa.string())
+    right = arrived >= start[owners]
+    passed = (arrived[right] - start[owners[right]]) / 1e6
+    texts = pa.array(passed).cast(pa.string())
     return Addition(FOUND_PREFIX + "ttft_ms", owners[right].astype(np.int32), texts)

@@ -17,7 +17,7 @@ from proto_handlers.attributes import (
     owners_of,
 )
 from proto_handlers.content import ContentPolicy, reduce_content
-from proto_handlers.events import found_in_events
+from proto_handlers.events import found_in_events, tool_contents
 from proto_handlers.extraction import Scoped, extract
 from proto_handlers.projection import request_handler
 from proto_handlers.schema import RAW_SCHEMA
@@ -32,6 +32,7 @@ _KINDS: Final = pa.array(
     ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
 )
 _STATUSES: Final = pa.array(["UNSET", "OK", "ERROR"])
+_AFTER_FIRST_LINE: Final = r"(?s)^([^\n]{0,256}).*$"
 _LAST_NANO: Final = np.uint64(2**63 - 1)
 _HEX: Final = np.frombuffer(
     "".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16
@@ -141,6 +142,9 @@ def _decode_batch(
     scope_name = _null_if_empty(scope.field("name"))
     attributes = extract(attributes, _scoped(attributes, scope_name, scope_of_span))
     attributes = reduce_content(attributes, policy)
+    attributes = attributes.plus(
+        tool_contents(spans.field("events"), attributes, policy.hash_key)
+    )
     resource = reduce_content(
         from_key_values(resources.values.field("resource").field("attributes")), policy
     )
@@ -158,7 +162,7 @@ def _decode_batch(
         "name": spans.field("name"),
         "kind": _word(spans.field("kind"), _KINDS),
         "status_code": _word(spans.field("status").field("code"), _STATUSES),
-        "status_message": _null_if_empty(spans.field("status").field("message")),
+        "status_message": _status_messages(spans.field("status"), policy),
         "service_name": _taken(
             _value_of(resource, ("service.name",)), resource_of_span
         ),
@@ -232,6 +236,18 @@ def hex_text(ids: pa.BinaryArray, width: int) -> pa.StringArray:
     if not pc.any(is_zero).as_py():
         return array
     return pc.if_else(is_zero, pa.scalar(None, pa.string()), array)
+
+
+def _status_messages(status: pa.StructArray, policy: ContentPolicy) -> pa.StringArray:
+    """
+    Return why spans failed: the first line, unless content is kept.
+
+    What follows it may quote what was sent or answered.
+    """
+    texts = _null_if_empty(status.field("message"))
+    if policy.keep or texts.null_count == len(texts):
+        return texts
+    return _null_if_empty(pc.replace_substring_regex(texts, _AFTER_FIRST_LINE, r"\1"))
 
 
 def _null_if_empty(texts: pa.StringArray) -> pa.StringArray:

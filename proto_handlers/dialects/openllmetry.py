@@ -50,7 +50,7 @@ OPENLLMETRY: Final = Dialect(
     ),
     signature=("traceloop.span.kind", "llm.request.type"),
     keys={
-        "workflow_name": ("traceloop.workflow.name",),
+        "workflow_name": ("traceloop.workflow.name", "crewai.crew.name"),
         "total_tokens": ("llm.usage.total_tokens",),
         "cache_read_tokens": ("gen_ai.usage.cache_read_input_tokens",),
         "streaming": ("llm.is_streaming",),
@@ -91,6 +91,7 @@ OPENLLMETRY: Final = Dialect(
                 "handoff": "handoff",
             },
         ),
+        Kind(key="crewai.crew.id", operations={"*": "invoke_workflow"}),
     ),
     usage=(
         Usage(

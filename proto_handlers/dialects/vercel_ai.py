@@ -48,6 +48,8 @@ VERCEL_AI: Final = Dialect(
         "tenant": ("ai.telemetry.metadata.tenant", "ai.settings.context.tenant"),
         "feature": ("ai.telemetry.metadata.feature", "ai.settings.context.feature"),
     },
+    # As version 7 does.
+    own_keys={"agent_name": ("ai.telemetry.functionId",)},
     kinds=(
         Kind(
             key="ai.operationId",

@@ -126,7 +126,9 @@ scalars = (
     | st.floats(allow_nan=False)
     | st.just(math.nan)
     | st.binary(max_size=6)
-    | st.sampled_from(["chat", "LLM", "gpt-5", "12", "1.0", '["stop"]', "", " "])
+    | st.sampled_from(
+        ["chat", "execute_tool", "LLM", "gpt-5", "12", "1.0", '["stop"]', "", " "]
+    )
 )
 values = st.recursive(
     st.none() | scalars,
@@ -150,11 +152,29 @@ span_ids = st.integers(1, 2**64 - 1).map(
 times = st.integers(0, 3) | st.sampled_from(
     [START_UNIX_NANO, START_UNIX_NANO + 1_001, 2**63 - 1, 2**63, 2**64 - 1]
 )
+event_attributes = st.lists(
+    st.builds(
+        lambda key, value: KeyValue(key=key, value=any_value(value)),
+        st.sampled_from(
+            ["content", "message", "finish_reason", "exception.type", "other", ""]
+        ),
+        values,
+    ),
+    max_size=4,
+)
 events = st.builds(
     Span.Event,
-    time_unix_nano=times,
-    name=texts,
-    attributes=attribute_lists,
+    time_unix_nano=st.sampled_from([START_UNIX_NANO, START_UNIX_NANO + 10**8]) | times,
+    name=st.sampled_from(
+        [
+            "exception",
+            "gen_ai.choice",
+            "gen_ai.tool.message",
+            "First Token Stream Event",
+        ]
+    )
+    | texts,
+    attributes=attribute_lists | event_attributes,
     dropped_attributes_count=st.integers(0, 3),
 )
 links = st.builds(

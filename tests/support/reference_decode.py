@@ -38,6 +38,45 @@ def reference_rows(payloads) -> tuple[list[dict[str, Any]], int]:
     return rows, bad
 
 
+def put(attributes, key, text):
+    """Set an attribute as the last one: order matters to the hash of many texts."""
+    attributes.pop(key, None)
+    attributes[key] = text
+
+
+def found_in_events(events, start):
+    """Return what only events say: the last exception, choice and the first token."""
+    found = {}
+    for event, attributes in events:
+        for name, key, field in (
+            ("exception", "exception.type", "error_type"),
+            ("gen_ai.choice", "finish_reason", "finish_reason"),
+        ):
+            if event.name == name and key in attributes:
+                found[field] = attributes[key]
+        if event.name == "First Token Stream Event" and "ttft" not in found:
+            found["ttft"] = event.time_unix_nano
+    arrived = found.pop("ttft", None)
+    if arrived is not None and start <= arrived <= LAST_UNIX_NANO:
+        found["ttft_ms"] = text_of_double((arrived - start) / 1e6)
+    return found.items()
+
+
+def tool_contents(events, attributes):
+    """Return markers of a tool's arguments and result that stand in events."""
+    markers = {}
+    if attributes.get("gen_ai.operation.name") == "execute_tool":
+        for event, said in events:
+            for name, key, part in (
+                ("gen_ai.tool.message", "content", "arguments"),
+                ("gen_ai.choice", "message", "result"),
+            ):
+                marker = f"spanledger.content.gen_ai.tool.call.{part}"
+                if event.name == name and key in said:
+                    markers[marker] = mark([said[key] or ""])
+    return markers
+
+
 def is_bad(span) -> bool:
     return (
         len(span.trace_id) != 16
@@ -55,7 +94,11 @@ def read_span(span, scope_spans, resource, payload) -> dict[str, Any]:
     if start == 0 or end < start:
         start = start or end or payload.received_unix_nano
         end = max(start, end)
-        attributes["spanledger.time_mended"] = "true"
+        put(attributes, "spanledger.time_mended", "true")
+    events = [(event, read_attributes(event.attributes)) for event in span.events]
+    for name, text in found_in_events(events, start):
+        put(attributes, f"spanledger.found.{name}", text)
+    attributes = reduce(attributes) | tool_contents(events, attributes)
     return {
         "timestamp": start // 1000,
         "start_unix_nano": start,
@@ -69,7 +112,7 @@ def read_span(span, scope_spans, resource, payload) -> dict[str, Any]:
         "name": span.name,
         "kind": word(span.kind, KINDS),
         "status_code": word(span.status.code, STATUSES),
-        "status_message": span.status.message or None,
+        "status_message": span.status.message.partition("\n")[0][:256] or None,
         "service_name": resource.get("service.name"),
         "environment": next(
             (
@@ -82,15 +125,17 @@ def read_span(span, scope_spans, resource, payload) -> dict[str, Any]:
         "tenant": payload.tenant,
         "scope_name": scope_spans.scope.name or None,
         "scope_version": scope_spans.scope.version or None,
-        "attributes": reduce(attributes),
+        "attributes": attributes,
         "resource_attributes": reduce(resource),
         "events": [
             {
                 "name": event.name,
                 "unix_nano": min(event.time_unix_nano, LAST_UNIX_NANO),
-                "attributes": reduce(read_attributes(event.attributes)),
+                "attributes": reduce(
+                    attributes, is_message=event.name.startswith("gen_ai.")
+                ),
             }
-            for event in span.events
+            for event, attributes in events
         ],
         "links": [
             {
@@ -143,7 +188,7 @@ def text_of_double(value: float) -> str:
     minus = "-" if sign else ""
     if value == 0:
         return minus + "0"
-    if not -5 <= point - 1 < 15:
+    if not -6 <= point - 1 < 10:
         fraction = f".{text[1:]}" if len(text) > 1 else ""
         return f"{minus}{text[0]}{fraction}e{point - 1:+d}".replace("e+0", "e+")
     if point <= 0:
@@ -165,15 +210,26 @@ def plain(value) -> Any:
     return getattr(value, kind) if kind else None
 
 
-def reduce(attributes: dict[str, str | None]) -> dict[str, str | None]:
+def reduce(
+    attributes: dict[str, str | None], *, is_message: bool = False
+) -> dict[str, str | None]:
     """Return attributes with content replaced by its size and hash."""
     groups: dict[str, list[str]] = {}
+    kept: dict[str, str | None] = {}
     for key, text in attributes.items():
-        if (group := content_group(key)) is not None:
+        group = content_group(key)
+        if group is None and is_message and key in ("content", "message"):
+            group = key
+        if group is None:
+            kept[key] = text
+        else:
             groups.setdefault(group, []).append(text or "")
-    kept = {k: v for k, v in attributes.items() if content_group(k) is None}
     for group, texts in groups.items():
-        size = sum(len(text.encode()) for text in texts)
-        digest = hashlib.blake2b("\n".join(texts).encode(), digest_size=16)
-        kept[f"spanledger.content.{group}"] = f"bytes={size};hash={digest.hexdigest()}"
+        kept[f"spanledger.content.{group}"] = mark(texts)
     return kept
+
+
+def mark(texts: list[str]) -> str:
+    size = sum(len(text.encode()) for text in texts)
+    digest = hashlib.blake2b("\n".join(texts).encode(), digest_size=16)
+    return f"bytes={size};hash={digest.hexdigest()}"
