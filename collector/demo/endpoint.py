@@ -82,12 +82,21 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A connection that breaks is the sender's to notice, and no traceback of ours.
+        pass
+
+
 @contextmanager
 def open_endpoint() -> Iterator[Endpoint]:
     """Run an endpoint on a free loopback port for the block."""
     endpoint = Endpoint()
     handler = type("Handler", (_Handler,), {"endpoint": endpoint})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     endpoint.url = f"http://127.0.0.1:{server.server_port}/webhooks"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
