@@ -66,7 +66,7 @@ _CALL_TAIL: Final = (
     _column(
         "uncached_input_tokens",
         _COUNT,
-        "input neither read nor written to cache; null where that is unknown",
+        "input minus the known cached parts; at most this much if cost_reason says so",
     ),
     _column("cache_read_tokens", _COUNT, "input tokens read from a cache"),
     _column("cache_write_tokens", _COUNT, "input tokens written to a cache, all"),

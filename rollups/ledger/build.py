@@ -163,7 +163,6 @@ def finish_ledger(
         raise ValueError(message)
     prices = {name: costs.column(name) for name in COST_COLUMNS}
     columns = _columns(draft.calls) | prices
-    columns["uncached_input_tokens"] = _told_apart(draft.calls, costs)
     calls = _table(columns, call_schema(dimensions))
     verdicts = judge_chains(calls, draft.tool_calls)
     chains = _table(_columns(verdicts.chains), CHAIN_SCHEMA)
@@ -180,22 +179,6 @@ def finish_ledger(
         runs=_table(runs, run_schema(dimensions)),
         chains=chains,
     )
-
-
-def _told_apart(calls: pa.Table, costs: pa.Table) -> pa.ChunkedArray:
-    """
-    Return the uncached input; null where the library hid how much that is.
-
-    Where the price does not depend on it, nothing was cached that is billed apart.
-    """
-    uncached = calls.column("uncached_input_tokens")
-    hidden = calls.column("cache_unknown")
-    if not pc.any(hidden).as_py():
-        return uncached
-    is_open = pc.not_equal(costs.column("cost_status"), "priced")
-    apart = pc.match_substring(calls.column("usage_convention"), "exclusive")
-    hidden = pc.and_(hidden, pc.and_not(is_open, pc.fill_null(apart, False)))
-    return pc.if_else(hidden, pa.scalar(None, pa.int64()), uncached)
 
 
 _UNPRICED_RUN: Final = (*_COST_SUMS, *_VERDICTS)

@@ -1,10 +1,9 @@
 """What libraries leave out is unknown in the ledger, not zero."""
 
-import pyarrow as pa
 import pytest
-from ledger_spans import agent, call, costs_of, table_of, tool
+from ledger_spans import agent, call, table_of, tool
 
-from rollups.ledger import draft_ledger, finish_ledger
+from rollups.ledger import draft_ledger
 
 BLIND = {"cache_unknown": True, "usage_convention": "inclusive"}
 
@@ -17,35 +16,13 @@ def flags_of(*spans, name):
     return drafted(*spans).calls[name].to_pylist()
 
 
-def uncached_of(*spans, status):
-    draft = drafted(*spans)
-    costs = costs_of(draft.calls)
-    place = costs.column_names.index("cost_status")
-    told = pa.array([status] * costs.num_rows)
-    ledger = finish_ledger(draft, costs.set_column(place, "cost_status", told))
-    return ledger.calls["uncached_input_tokens"].to_pylist()
+@pytest.mark.parametrize("known", [{}, {"cache_read_tokens": 30}])
+def test_the_classes_of_input_add_up_also_where_a_cache_count_was_lost(known):
+    row = drafted(call(1, **BLIND, **known)).calls.to_pylist()[0]
 
-
-@pytest.mark.parametrize("status", ["partial", "unpriced", "reported"])
-def test_uncached_input_is_unknown_where_the_cache_is(status):
-    assert uncached_of(call(1, **BLIND), status=status) == [None]
-
-
-def test_uncached_input_is_all_of_it_where_the_cache_does_not_matter():
-    assert uncached_of(call(1, **BLIND), status="priced") == [100]
-
-
-def test_uncached_input_is_known_where_it_was_sent_alone():
-    apart = BLIND | {"usage_convention": "exclusive"}
-
-    assert uncached_of(call(1, **apart), status="partial") == [100]
-
-
-def test_the_cache_of_others_stays_known():
-    assert uncached_of(call(1, **BLIND), call(2, at=50), status="partial") == [
-        None,
-        100,
-    ]
+    parts = ("uncached_input_tokens", "cache_read_tokens", "cache_write_tokens")
+    assert row["cache_write_tokens"] is None
+    assert sum(row[part] or 0 for part in parts) == row["input_tokens"] == 100
 
 
 def test_a_twin_that_tells_the_cache_makes_it_known():
