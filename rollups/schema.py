@@ -106,18 +106,15 @@ _CALL_TAIL: Final = (
 )
 
 PRICE_INPUT_FIELDS: Final = (
-    _column("received_unix_nano", pa.int64(), "arrival of the first span", null=False),
     _column(
         "cache_unknown",
         pa.bool_(),
         "whether the library drops cache counts, so that null is not zero",
-        null=False,
     ),
     _column(
         "usage_incomplete",
         pa.bool_(),
         "whether the counts leave out calls that the span made",
-        null=False,
     ),
     _column("web_search_requests", _COUNT, "billed web searches"),
     _column("service_tier", _TEXT, "service tier answered with"),
@@ -126,7 +123,16 @@ PRICE_INPUT_FIELDS: Final = (
     _column("deployment", _TEXT, "data-zone, provisioned, ..."),
     _column("region", _TEXT, "cloud region"),
 )
-"""What the ledger hands to pricing beside a call's own columns; not stored."""
+"""
+What a price depends on beside a call's own columns.
+
+Stored, so that a call can be priced again as exactly as it was at first.
+"""
+
+ARRIVAL_FIELD: Final = _column(
+    "received_unix_nano", pa.int64(), "arrival of the first span", null=False
+)
+"""Says which price book counts; not stored, for ledgers do not tell when spans came."""
 
 COST_COLUMNS: Final = (
     "cost_usd",
@@ -284,7 +290,13 @@ def _dimension_fields(dimensions: tuple[str, ...]) -> "list[pa.Field[pa.DataType
 def call_schema(dimensions: tuple[str, ...] = ()) -> pa.Schema:
     """Return the schema of ``calls`` with one column per configured dimension."""
     return pa.schema(
-        [*_CALL_HEAD, *IDENTITY_FIELDS, *_dimension_fields(dimensions), *_CALL_TAIL]
+        [
+            *_CALL_HEAD,
+            *IDENTITY_FIELDS,
+            *_dimension_fields(dimensions),
+            *_CALL_TAIL,
+            *PRICE_INPUT_FIELDS,
+        ]
     )
 
 

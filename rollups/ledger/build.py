@@ -25,11 +25,11 @@ from rollups.ledger.steps import is_in_loop, number_chains, number_steps
 from rollups.ledger.tools import asking_calls, find_tools
 from rollups.ledger.totals import call_sums, cost_sums, costliest_chains
 from rollups.schema import (
+    ARRIVAL_FIELD,
     CHAIN_SCHEMA,
     COST_COLUMNS,
     EXCLUDED_SCHEMA,
     GROWTH_FIELDS,
-    PRICE_INPUT_FIELDS,
     call_schema,
     run_schema,
     tool_call_schema,
@@ -43,9 +43,10 @@ class Draft(NamedTuple):
     """
     The ledger of whole traces before pricing.
 
-    ``calls`` lacks `COST_COLUMNS` and has `PRICE_INPUT_FIELDS` besides; ``runs`` lacks
-    its sums of money and the verdict. ``call_runs`` is each call's row in ``runs``,
-    ``run_parents`` each run's parent row, -1 without.
+    ``calls`` lacks `COST_COLUMNS` and has `ARRIVAL_FIELD`; ``runs`` lacks its sums of
+    money and the verdict.
+    ``call_runs`` is each call's row in ``runs``, ``run_parents`` each run's parent row,
+    -1 without.
     """
 
     calls: pa.Table
@@ -258,8 +259,7 @@ def _from_first_call(column: pa.Array, source: pa.Array, run: Ints) -> pa.Array:
 
 
 def _draft_call_schema(dimensions: tuple[str, ...]) -> pa.Schema:
-    schema = _without(call_schema(dimensions), COST_COLUMNS)
-    return pa.schema([*schema, *PRICE_INPUT_FIELDS])
+    return _without(call_schema(dimensions), COST_COLUMNS).append(ARRIVAL_FIELD)
 
 
 def _without(schema: pa.Schema, names: tuple[str, ...]) -> pa.Schema:

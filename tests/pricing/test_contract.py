@@ -2,7 +2,7 @@
 
 from pricing import COST_SCHEMA, INPUT_FIELDS
 from proto_handlers.schema import normalised_schema
-from rollups.schema import COST_COLUMNS, PRICE_INPUT_FIELDS, call_schema
+from rollups.schema import COST_COLUMNS, call_schema
 
 
 def test_cost_columns_are_those_of_calls_in_order_and_type():
@@ -12,10 +12,9 @@ def test_cost_columns_are_those_of_calls_in_order_and_type():
     assert COST_SCHEMA.types == [calls.field(name).type for name in COST_COLUMNS]
 
 
-def test_every_input_is_a_column_of_spans_or_of_ledger_drafts():
+def test_every_input_is_a_column_of_spans_and_of_stored_calls():
     spans = set(normalised_schema().names)
-    drafts = {*call_schema().names, *(field.name for field in PRICE_INPUT_FIELDS)}
     identity = {"tenant", "feature"}
 
     assert set(INPUT_FIELDS) - identity - spans <= {"cache_read_audio_tokens"}
-    assert set(INPUT_FIELDS) - drafts <= {"cache_read_audio_tokens"}
+    assert set(INPUT_FIELDS) - {*call_schema().names} <= {"cache_read_audio_tokens"}

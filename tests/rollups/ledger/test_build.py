@@ -6,10 +6,10 @@ from ledger_spans import agent, call, costs_of, span_id_of, table_of, tool, trac
 
 from rollups.ledger import draft_ledger, finish_ledger, required_fields
 from rollups.schema import (
+    ARRIVAL_FIELD,
     CHAIN_SCHEMA,
     COST_COLUMNS,
     EXCLUDED_SCHEMA,
-    PRICE_INPUT_FIELDS,
     call_schema,
     run_schema,
     tool_call_schema,
@@ -54,7 +54,7 @@ def test_a_draft_has_what_pricing_asks_for_and_no_costs():
     draft = draft_ledger(table_of(SPANS))
 
     names = [name for name in call_schema().names if name not in COST_COLUMNS]
-    assert draft.calls.column_names == names + [f.name for f in PRICE_INPUT_FIELDS]
+    assert draft.calls.column_names == [*names, ARRIVAL_FIELD.name]
 
 
 def test_not_null_columns_have_no_nulls():
