@@ -107,6 +107,15 @@ def _add_data_verbs(add: Any) -> None:  # noqa: ANN401
         "--alert", action="store_true", help="tell of findings about old times, too"
     )
     add("rebuild", verbs.rebuild, "make the ledger again from the lake's spans")
+    reprice = add(
+        "reprice", verbs.reprice, "price stored calls again and keep what changes"
+    )
+    _add_period(reprice)
+    _add_book(reprice)
+    reprice.add_argument(
+        "--dry-run", action="store_true", help="show the difference, write nothing"
+    )
+    _add_format(reprice)
     doctor = add("doctor", verbs.doctor, "look at everything that can be wrong")
     _add_format(doctor)
 
@@ -176,6 +185,18 @@ def _add_period(verb: argparse.ArgumentParser) -> None:
     text = "ISO 8601, UTC without a zone, or how long ago: 7d, 24h, 90m"
     verb.add_argument("--since", type=_moment, metavar="TIME", help=text)
     verb.add_argument("--until", type=_moment, metavar="TIME", help="exclusive")
+
+
+def _add_book(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--book",
+        metavar="FILE",
+        help="a book's artefact or folder, or the version of one that the lake keeps;"
+        " default is that of the settings",
+    )
+    verb.add_argument(
+        "--overlay", type=Path, metavar="FILE", help="rules to put on top of the book"
+    )
 
 
 def _add_format(

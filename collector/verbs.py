@@ -99,6 +99,23 @@ def rebuild(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def reprice(arguments: argparse.Namespace) -> int:
+    """Price stored calls again; 1 if some could not be."""
+    from collector.lake.books import find_book
+    from collector.repricing.reprice import reprice
+
+    settings = _quiet_settings(arguments)
+    book = find_book(settings, arguments.book, overlay=arguments.overlay)
+    done = reprice(settings, _period(arguments), book, dry_run=arguments.dry_run)
+    if arguments.format == "json":
+        _show_json(done.document())
+    else:
+        _show_said(done.differences, arguments.format, ["", *done.notes()])
+    for one in done.set_aside:
+        fail(f"{one.key}: not priced again: {one.reason}")
+    return 1 if done.set_aside else 0
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     """Look at everything that can be wrong; 1 if something is."""
     from collector.doctor import as_table, draw_checks, examine

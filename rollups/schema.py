@@ -274,6 +274,16 @@ RESTATEMENT_SCHEMA: Final = pa.schema(
         _column("cost_status", _TEXT, "restated status", null=False),
         _column("cost_reason", _TEXT, "restated reason"),
         _column("price_version", _TEXT, "book used", null=False),
+        _column("timestamp", _TIME, "start of the call, UTC microseconds"),
+        _column("recorded_cost_usd", _COST, "cost in calls that this one restates"),
+        _column("input_cost_usd", _COST, "part for uncached input"),
+        _column("cache_read_cost_usd", _COST, "part for cache reads"),
+        _column("cache_write_cost_usd", _COST, "part for cache writes"),
+        _column("output_cost_usd", _COST, "part for output"),
+        _column("other_cost_usd", _COST, "part for fees and everything else"),
+        _column("price_provider", _TEXT, "provider of the price row"),
+        _column("price_model", _TEXT, "model of the price row"),
+        _column("price_match", _TEXT, "exact, alias, prefix or fallback"),
     ]
 )
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from collector.config import Settings
 from collector.errors import ConfigError
-from collector.lake.target import Target
+from collector.lake.target import Target, open_target
 from pricing import (
     PriceBook,
     PriceBookError,
@@ -41,6 +41,41 @@ def book_of(settings: Settings) -> PriceBook:
         return book if prices.overlay is None else book.with_overlay(prices.overlay)
     except (PriceBookError, OSError) as error:
         message = f"prices: {error}"
+        raise ConfigError(message) from None
+
+
+def find_book(
+    settings: Settings, name: str | None, *, overlay: Path | None
+) -> PriceBook:
+    """
+    Return a book by the path of its file or folder, or by its version.
+
+    Args:
+        settings: Say where the lake is that keeps books, and what book to take if
+            none is named: then with the settings' overlay.
+
+        name: A path, or the version of a book that was ever in force in the lake.
+
+        overlay: Rules to put on top.
+
+    Raises:
+        ConfigError: There is no such book, or a file of it cannot be read.
+    """
+    try:
+        book = book_of(settings) if name is None else _named_book(settings, name)
+        return book if overlay is None else book.with_overlay(overlay)
+    except (PriceBookError, OSError) as error:
+        message = f"prices: {error}"
+        raise ConfigError(message) from None
+
+
+def _named_book(settings: Settings, name: str) -> PriceBook:
+    if Path(name).exists():
+        return load_book(Path(name))
+    try:
+        return Books(open_target(settings.lake_url)).book(name)
+    except KeyError:
+        message = f"prices: {name}: neither a file nor a book that the lake keeps"
         raise ConfigError(message) from None
 
 
@@ -72,11 +107,11 @@ class Books:
 
         The first book of a lake is in force from the beginning of time.
         """
-        self._loaded[book.version] = book
         if self.current == book.version:
+            self._loaded[book.version] = book
             return False
         since = since_unix_nano if self._timeline else 0
-        self._target.put(f"{_FOLDER}/{book.version}", book.artefact())
+        self.keep(book)
         self._timeline.append((since, book.version))
         entries = [
             {"since_unix_nano": start, "version": version}
@@ -84,6 +119,11 @@ class Books:
         ]
         self._target.put(_TIMELINE, json.dumps(entries).encode())
         return True
+
+    def keep(self, book: PriceBook) -> None:
+        """Keep *book* in the lake without putting it in force."""
+        self._loaded[book.version] = book
+        self._target.put(f"{_FOLDER}/{book.version}", book.artefact())
 
     def book(self, version: str) -> PriceBook:
         """Return a book by its version; raises ``KeyError`` if the lake has it not."""

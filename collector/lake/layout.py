@@ -1,9 +1,9 @@
 """Names of objects, tables and partitions, and how a table becomes Parquet."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -142,6 +142,30 @@ def write_parquet(sink: object, schema: pa.Schema, parts: Iterable[pa.Table]) ->
     ) as writer:
         for part in parts:
             writer.write_table(part)
+
+
+def read_row_groups(
+    source: Any,  # noqa: ANN401
+    columns: list[str] | None,
+    encoded: Sequence[str],
+) -> Iterator[pa.Table]:
+    """
+    Read Parquet a row group at a time.
+
+    Args:
+        source: A path, or a readable binary file.
+
+        columns: Those that are wanted of them that are there; null is all.
+
+        encoded: Text columns to be read as dictionaries.
+    """
+    with pq.ParquetFile(source) as file:
+        texts = [name for name in encoded if name in file.schema_arrow.names]
+        with pq.ParquetFile(
+            source, metadata=file.metadata, read_dictionary=texts
+        ) as again:
+            for place in range(again.num_row_groups):
+                yield again.read_row_group(place, columns)
 
 
 def etag_of(content: bytes) -> str:

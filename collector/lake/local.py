@@ -1,7 +1,7 @@
 """A directory as the lake."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +9,12 @@ import pyarrow.parquet as pq
 
 from collector.errors import LakeError
 from collector.files import make_directory, replace_file, replacing_file
-from collector.lake.layout import encode_parquet, etag_of, write_parquet
+from collector.lake.layout import (
+    encode_parquet,
+    etag_of,
+    read_row_groups,
+    write_parquet,
+)
 
 
 class LocalTarget:
@@ -37,12 +42,16 @@ class LocalTarget:
         with replacing_file(self.root / key) as file:
             write_parquet(file, schema, parts)
 
-    def read_parts(self, key: str) -> Iterator[pa.Table]:
+    def read_parts(
+        self,
+        key: str,
+        columns: list[str] | None = None,
+        *,
+        encoded: Sequence[str] = (),
+    ) -> Iterator[pa.Table]:
         """Read a Parquet object a row group at a time; raises `LakeError`."""
         try:
-            with pq.ParquetFile(self.root / key) as file:
-                for place in range(file.num_row_groups):
-                    yield file.read_row_group(place)
+            yield from read_row_groups(self.root / key, columns, encoded)
         except (OSError, pa.ArrowException) as error:
             message = f"lake object: {self.root / key}: {error}"
             raise LakeError(message) from None

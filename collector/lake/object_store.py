@@ -1,7 +1,7 @@
 """A bucket as the lake, through Arrow's file systems."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -9,7 +9,12 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from collector.errors import ConfigError, LakeError
-from collector.lake.layout import encode_parquet, etag_of, write_parquet
+from collector.lake.layout import (
+    encode_parquet,
+    etag_of,
+    read_row_groups,
+    write_parquet,
+)
 
 _SCHEMES: Final = {"gcs": "gs", "abfss": "abfs"}
 
@@ -52,13 +57,17 @@ class ObjectStoreTarget:
         with self._replacing(key) as stream:
             write_parquet(stream, schema, parts)
 
-    def read_parts(self, key: str) -> Iterator[pa.Table]:
+    def read_parts(
+        self,
+        key: str,
+        columns: list[str] | None = None,
+        *,
+        encoded: Sequence[str] = (),
+    ) -> Iterator[pa.Table]:
         """Read a Parquet object a row group at a time; raises `LakeError`."""
         try:
             with self._files.open_input_file(self._path(key)) as source:
-                file = pq.ParquetFile(source)
-                for place in range(file.num_row_groups):
-                    yield file.read_row_group(place)
+                yield from read_row_groups(source, columns, encoded)
         except (OSError, pa.ArrowException) as error:
             message = f"lake object: {self._url}/{key}: {error}"
             raise LakeError(message) from None

@@ -1,6 +1,6 @@
 """Where objects live: a few verbs that a directory and a bucket both have."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -28,8 +28,23 @@ class Target(Protocol):
     ) -> None:
         """Write *parts* one after the other as one Parquet object in place of *key*."""
 
-    def read_parts(self, key: str) -> Iterator[pa.Table]:
-        """Read a Parquet object a row group at a time; raises `LakeError`."""
+    def read_parts(
+        self,
+        key: str,
+        columns: list[str] | None = None,
+        *,
+        encoded: Sequence[str] = (),
+    ) -> Iterator[pa.Table]:
+        """
+        Read a Parquet object a row group at a time; raises `LakeError`.
+
+        Args:
+            key: Which one.
+
+            columns: Those that are wanted of them that are there; default all.
+
+            encoded: Text columns to be read as dictionaries.
+        """
 
     def put(self, key: str, content: bytes) -> None:
         """Write *content* in place of *key*."""

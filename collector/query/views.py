@@ -16,6 +16,8 @@ from pyarrow import fs
 from collector.config import Settings
 from collector.errors import QueryError
 from collector.lake.layout import table_schemas
+from collector.lake.restatements import RESTATEMENTS, list_restatements
+from collector.lake.target import Target, open_target
 from collector.query.spans_view import spans_statement
 from collector.query.times import ALWAYS, Period
 from proto_handlers.schema import IDENTITY
@@ -67,6 +69,18 @@ class Lake:
         parts = self.directory.glob("calls/date=*/hour=*/part.parquet")
         newest = max((part.stat().st_mtime for part in parts), default=None)
         return None if newest is None else datetime.fromtimestamp(newest, UTC)
+
+    def restatement_ids(self) -> list[str]:
+        """Return the restatements that count, oldest first."""
+        target: Target
+        if self.files is None:
+            target = open_target(self.url)
+        else:
+            from collector.lake.object_store import ObjectStoreTarget  # noqa: PLC0415
+
+            url = self.url if "://" in self.url else f"file://{self.url}"
+            target = ObjectStoreTarget(url, self.files)
+        return [one.restatement_id for one in list_restatements(target)]
 
     def schema(self, name: str) -> pa.Schema:
         """Return the columns of a table or rollup as the service writes them now."""
@@ -201,7 +215,10 @@ def _table_statement(
         source = f"{table}_empty"
         connection.register(source, schema.append(_HIVE.field("date")).empty_table())
     columns = f"SELECT COLUMNS(lambda c: c <> 'hour') FROM {source}"  # noqa: S608
-    return columns + _where(schema, period)
+    tests = _within(schema, period)
+    if table == RESTATEMENTS:
+        tests.append(_is_one_of("restatement_id", lake.restatement_ids()))
+    return columns + (" WHERE " + " AND ".join(tests) if tests else "")
 
 
 def _globs(folder: Path, period: Period, below: str) -> list[str]:
@@ -257,16 +274,21 @@ def _bucket_dataset(lake: Lake, place: str, schema: pa.Schema) -> ds.Dataset:
     return dataset
 
 
-def _where(schema: pa.Schema, period: Period) -> str:
+def _is_one_of(column: str, words: list[str]) -> str:
+    listed = ", ".join(map(_literal, words))
+    return f"{column} IN ({listed})" if words else "false"
+
+
+def _within(schema: pa.Schema, period: Period) -> list[str]:
     column = next((n for n in ("window_start", "timestamp") if n in schema.names), None)
+    tests: list[str] = []
     if column is None:
-        return ""
-    tests = []
+        return tests
     if period.since is not None:
         tests.append(f"{column} >= TIMESTAMPTZ {_literal(period.since.isoformat())}")
     if period.until is not None:
         tests.append(f"{column} < TIMESTAMPTZ {_literal(period.until.isoformat())}")
-    return " WHERE " + " AND ".join(tests) if tests else ""
+    return tests
 
 
 def _literal(text: str) -> str:

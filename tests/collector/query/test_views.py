@@ -3,7 +3,16 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 import pytest
-from agent_lake import FIRST, ROOT, SECOND, TRACE, TWIN, agent_tables, build_agent_lake
+from agent_lake import (
+    FIRST,
+    ROOT,
+    SECOND,
+    TRACE,
+    TWIN,
+    agent_tables,
+    build_agent_lake,
+    recent,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lake_builder import build_lake, spans, write
@@ -12,6 +21,8 @@ from pyarrow import fs
 
 from collector.errors import QueryError
 from collector.lake.layout import Partition, part_key
+from collector.lake.local import LocalTarget
+from collector.lake.restatements import Restatement, commit_restatement
 from collector.query.spans_view import documented_keys, spans_statement
 from collector.query.sql import run_sql
 from collector.query.times import ALWAYS, Period
@@ -279,29 +290,39 @@ def test_a_period_is_half_open_in_every_view(tmp_path, period, seen):
         assert sorted(row["timestamp"] for row in found) == [at(hours=h) for h in seen]
 
 
-def test_the_newest_restatement_counts(tmp_path):
+def test_the_newest_restatement_with_a_manifest_counts(tmp_path):
     root = build_agent_lake(tmp_path / "lake")
     restated = {"trace_id": TRACE, "span_id": FIRST, "price_version": "b"}
     table = pa.Table.from_pylist(
         [
             {
                 **restated,
+                "timestamp": recent(),
                 "restatement_id": name,
                 "known_at": moment,
                 "cost_usd": Decimal(usd),
+                "output_cost_usd": Decimal(usd),
+                "recorded_cost_usd": Decimal("0.25"),
                 "cost_status": "priced",
             }
-            for name, moment, usd in [("new", at(hours=2), 2), ("old", at(hours=1), 1)]
+            for name, moment, usd in [
+                ("open", at(hours=3), 3),
+                ("new", at(hours=2), 2),
+                ("old", at(hours=1), 1),
+            ]
         ],
         schema=RESTATEMENT_SCHEMA,
     )
     write(root, part_key("restatements", Partition(0)), table)
+    for name in ("new", "old"):
+        restatement = Restatement(name, at(), "b", None, None, 2, 1)
+        commit_restatement(LocalTarget(root), restatement)
 
     found = rows(Lake(str(root)), "SELECT * FROM calls_restated ORDER BY span_id")
 
     assert [row["cost_usd"] for row in found] == [Decimal(2), Decimal("0.5")]
     assert [row["restatement_id"] for row in found] == ["new", None]
-    assert found[0]["output_cost_usd"] is None
+    assert [row["output_cost_usd"] for row in found] == [Decimal(2), None]
     assert found[0]["feature"] == "refund"
 
 

@@ -1,0 +1,110 @@
+"""Calls as they are stored, ready to be priced again."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.lake.layout import Partition
+from collector.lake.target import Target
+from collector.query.times import Period
+from pricing import INPUT_FIELDS
+from pricing.book import CallKey
+from rollups.schema import COST_COLUMNS, call_schema
+
+CALLS: Final = "calls"
+FACTS: Final = tuple(name for name in INPUT_FIELDS if name in call_schema().names)
+"""Columns of a call on which its price depends."""
+
+ENCODED: Final = (
+    *CallKey._fields,
+    "operation",
+    "usage_convention",
+    "cost_status",
+    "cost_reason",
+    "price_provider",
+    "price_model",
+    "price_match",
+    "price_version",
+)
+"""Columns of few different texts, read as dictionaries."""
+
+_DAY_SECONDS: Final = 86_400
+_HOUR_SECONDS: Final = 3600
+
+Mask = npt.NDArray[np.bool_]
+
+
+class IncompleteCallsError(ValueError):
+    """Stored calls lack columns on which their price depends."""
+
+
+def call_partitions(target: Target, period: Period) -> list[tuple[Partition, str]]:
+    """Return the hours with calls that touch *period*, and their keys, in order."""
+    found = []
+    for key in target.keys(CALLS):
+        partition = Partition.parse(key.rpartition("/")[0])
+        if partition is None or key.endswith("/empty.parquet"):
+            continue
+        start = partition.hour * _HOUR_SECONDS
+        since, until = period
+        is_after = until is not None and start >= until.timestamp()
+        is_before = since is not None and start + _HOUR_SECONDS <= since.timestamp()
+        if not is_after and not is_before:
+            found.append((partition, key))
+    return found
+
+
+def read_calls(
+    target: Target, key: str, period: Period, *, columns: tuple[str, ...] = ()
+) -> Iterator[pa.Table]:
+    """
+    Read the calls of one object that start in *period*, part by part.
+
+    Args:
+        target: The lake.
+
+        key: A key of ``calls``.
+
+        period: Rows outside of it are left out.
+
+        columns: Wanted beside `FACTS`, `COST_COLUMNS` and ``span_id``, ``trace_id``.
+
+    Raises:
+        LakeError: The object is damaged.
+        IncompleteCallsError: An older version wrote it, without all of `FACTS`.
+    """
+    needed = (*FACTS, *COST_COLUMNS, "trace_id", "span_id")
+    wanted = list(dict.fromkeys((*needed, *columns)))
+    for calls in target.read_parts(key, wanted, encoded=ENCODED):
+        missing = set(needed) - set(calls.column_names)
+        if missing:
+            message = f"{key}: no column {', '.join(sorted(missing))}"
+            raise IncompleteCallsError(message)
+        yield _within(calls, period)
+
+
+def _within(calls: pa.Table, period: Period) -> pa.Table:
+    times = calls.column("timestamp")
+    tests = [
+        test(times, pa.scalar(end, times.type))
+        for test, end in ((pc.greater_equal, period.since), (pc.less, period.until))
+        if end is not None
+    ]
+    for test in tests:
+        if not pc.all(test).as_py():
+            keep = tests[0] if len(tests) == 1 else pc.and_(*tests)
+            return calls.filter(keep)
+    return calls
+
+
+def differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> Mask:
+    """Return where two columns differ; null equals null and nothing else."""
+    unequal = pc.not_equal(one, other)
+    if unequal.null_count:
+        unequal = pc.coalesce(unequal, pc.xor(pc.is_null(one), pc.is_null(other)))
+    mask: Mask = unequal.to_numpy()
+    return mask
