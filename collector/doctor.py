@@ -21,6 +21,7 @@ import pyarrow as pa
 from collector.config import ENVIRONMENT_PREFIX, Settings, load_settings, split_listen
 from collector.errors import SpanledgerError
 from collector.running import running_service
+from collector.web.readiness import judge_readiness
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -246,6 +247,21 @@ def _try_listen(listen: str) -> None:
         listener.bind(address)
 
 
+def check_roles(settings: Settings) -> Iterator[Check]:
+    """Look at what the roles last said of themselves."""
+    if running_service(settings.state_dir) is None:
+        return
+    for role, said in judge_readiness(settings.state_dir)["roles"].items():
+        reason, later = said.get("reason"), said.get("unindexed_hours")
+        if not said["ready"]:
+            yield Check(role, "fail", str(reason))
+        elif reason:
+            yield Check(role, "warn", str(reason))
+        elif later:
+            found = f"{later:,} old hours are still to be looked into for late spans"
+            yield Check(role, "ok", found)
+
+
 def check_journal(settings: Settings) -> Iterator[Check]:
     """Look how much waits in the journal, and whether something was damaged."""
     from collector.journal import JournalReader  # noqa: PLC0415
@@ -361,6 +377,7 @@ def _names(rules: Any) -> set[str]:  # noqa: ANN401
 _LOOKS: Final = (
     check_data_dir,
     check_ports,
+    check_roles,
     check_journal,
     check_lake,
     check_prices,

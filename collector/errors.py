@@ -125,5 +125,9 @@ class LakeError(SpanledgerError):
     """An object of the lake cannot be read or written."""
 
 
+class DamagedObjectError(LakeError):
+    """An object of the lake is there and is no Parquet; reading it again is no help."""
+
+
 class QueryError(SpanledgerError):
     """A query or report cannot be answered."""

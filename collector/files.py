@@ -21,6 +21,18 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(directory: Path, *, below: bool = True) -> None:
+    """Make the files in *directory*, and those *below* it, durable with their names."""
+    for path in directory.iterdir():
+        if path.is_dir():
+            if below:
+                sync_tree(path)
+            continue
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_directory(directory)
+
+
 def make_directory(directory: Path) -> None:
     """Create *directory* and its parents, each durable in its parent."""
     missing = []

@@ -95,7 +95,10 @@ def rebuild(arguments: argparse.Namespace) -> int:
     """Make the ledger again from the lake's spans."""
     from collector.account.rebuild import rebuild
 
-    print(f"{rebuild(_quiet_settings(arguments)):,} spans read")
+    rebuilt = rebuild(_quiet_settings(arguments))
+    print(f"{rebuilt.spans:,} spans read")
+    if rebuilt.kept_hours:
+        print(f"{rebuilt.kept_hours:,} hours kept as published: their spans are gone")
     return 0
 
 

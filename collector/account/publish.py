@@ -1,19 +1,26 @@
 """Derived tables of the lake: one file per partition, replaced as a whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import structlog
 
-from collector.account.segments import Traces, is_among, trace_numbers
-from collector.account.store import Store
+from collector.account.segments import (
+    SPANS,
+    Traces,
+    is_among,
+    trace_numbers,
+)
+from collector.account.store import Dirty, Store
 from collector.lake.layout import (
     Partition,
     empty_key,
+    fit,
+    hours_of,
     part_key,
     rollup_key,
     table_schemas,
@@ -34,6 +41,7 @@ _SORT_KEYS: Final = (
 _SORTED_ROWS: Final = 250_000
 _ROLLUP_TABLES: Final = ("calls", "runs", "tool_calls")
 _BY_TRACE: Final = tuple(rollup for rollup in ROLLUPS if rollup.grain == "trace")
+WindowKey = tuple[str, str, datetime, str | None]
 _BY_TIME: Final = tuple(rollup for rollup in ROLLUPS if rollup.grain != "trace")
 
 log = structlog.get_logger(component="account")
@@ -42,12 +50,36 @@ log = structlog.get_logger(component="account")
 def publish_empty_tables(target: Target, dimensions: tuple[str, ...]) -> None:
     """Give every table a typed file, so that a glob over it never fails."""
     for name, schema in table_schemas(dimensions).items():
-        if target.get(empty_key(name)) is None:
-            target.publish(empty_key(name), schema.empty_table())
+        _publish_empty(target, empty_key(name), schema)
     for rollup in ROLLUPS:
         key = f"rollups/{rollup.name}/date=1970-01-01/empty.parquet"
-        if target.get(key) is None:
-            target.publish(key, rollup.schema.empty_table())
+        _publish_empty(target, key, rollup.schema)
+
+
+def _publish_empty(target: Target, key: str, schema: pa.Schema) -> None:
+    # A later version has more columns, and a query may ask for them on an old day.
+    if not target.has(key) or target.footer(key).schema.names != schema.names:
+        target.publish(key, schema.empty_table())
+
+
+def published_in(target: Target, hour: int, names: Iterable[str]) -> Dirty:
+    """Return the derived partitions of *hour* that there are."""
+    partition = Partition(hour)
+    return {
+        (name, partition)
+        for name in names
+        if name != SPANS and target.has(part_key(name, partition))
+    }
+
+
+def outdated(store: Store, target: Target, hour: int) -> Dirty:
+    """Return the partitions of *hour* that were published with other columns."""
+    return {
+        (name, partition)
+        for name, partition in published_in(target, hour, store.schemas)
+        if target.footer(part_key(name, partition)).schema.names
+        != store.schemas[name].names
+    }
 
 
 def publish_partitions(store: Store, target: Target) -> int:
@@ -78,23 +110,49 @@ def partition_parts(
     Yield all rows of a partition, in canonical order unless it is large.
 
     An hour whose traces partly left the working tables starts from what is published:
-    rows of traces that came back are taken from the store instead. A large hour goes
-    part by part, so that publishing needs the memory of one.
+    rows of traces that came back are taken from the store instead. In an hour whose
+    raw spans are gone, traces stay as they were published. A large hour goes part by
+    part, so that publishing needs the memory of one.
     """
-    is_settled = partition.hour in store.settled
-    small = store.count(name, partition.hour) <= _SORTED_ROWS and not is_settled
-    if small:
-        rows = store.partition(name, partition.hour)
-        yield rows.sort_by(_order(rows)).combine_chunks()
-        return
+    hour, schema = partition.hour, store.schemas[name]
+    is_retired, is_settled = hour in store.retired, hour in store.settled
     key = part_key(name, partition)
-    if is_settled and target.get(key) is not None:
-        for published in target.read_parts(key):
-            rows = published.cast(store.schemas[name])
-            known = store.knows(trace_numbers(rows.column("trace_id")))
-            yield rows.filter(pa.array(~known))
-    for part in store.partition_parts(name, partition.hour):
+    if not (is_retired or is_settled) or not target.has(key):
+        if store.count(name, hour) <= _SORTED_ROWS:
+            rows = store.partition(name, hour)
+            yield rows.sort_by(_order(rows)).combine_chunks()
+            return
+        for part in store.partition_parts(name, hour):
+            yield part.sort_by(_order(part)).combine_chunks()
+        return
+    mine = _findings_of_windows(store, hour) if name == "findings" else frozenset()
+    there: Traces = np.zeros(0, np.uint64)
+    for published in target.read_parts(key):
+        rows = fit(published, schema)
+        numbers = trace_numbers(rows.column("trace_id"))
+        there = np.union1d(there, numbers)
+        kept = np.ones(len(numbers), np.bool_) if is_retired else ~store.knows(numbers)
+        if mine:
+            kept &= [_window_key(row) not in mine for row in rows.to_pylist()]
+        yield rows.filter(pa.array(kept))
+    for part in store.partition_parts(name, hour):
+        numbers = trace_numbers(part.column("trace_id"))
+        if is_retired:
+            is_new = ~is_among(numbers, there)
+            if mine:
+                is_new |= [_window_key(row) in mine for row in part.to_pylist()]
+            part = part.filter(pa.array(is_new))  # noqa: PLW2901
         yield part.sort_by(_order(part)).combine_chunks()
+
+
+def _findings_of_windows(store: Store, hour: int) -> frozenset[WindowKey]:
+    found = store.window_findings
+    rows = found.filter(pa.array(hours_of(found.column("timestamp")) == hour))
+    return frozenset(_window_key(row) for row in rows.to_pylist())
+
+
+def _window_key(row: dict[str, Any]) -> WindowKey:
+    return row["rule"], row["scope"], row["window_start"], row["run_id"]
 
 
 def _order(rows: pa.Table) -> list[tuple[str, str]]:
@@ -152,7 +210,7 @@ def _show(
     keys = [key for day in days for key in _part_keys(target, name, day)]
     paths = target.local_paths([empty_key(name), *keys])
     if paths is None:
-        parts = [target.read(key).select(schema.names).cast(schema) for key in keys]
+        parts = [fit(target.read(key), schema) for key in keys]
         rows = pa.concat_tables(parts) if parts else schema.empty_table()
         connection.register(name, rows)
         return

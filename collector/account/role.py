@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
+from collector.account.fill import Filled, fill
 from collector.account.publish import publish_empty_tables
-from collector.account.rebuild import fill
 from collector.account.tick import Account, open_store
 from collector.alerts import AlertStore, Deliverer
 from collector.config import Settings
@@ -30,9 +30,16 @@ class Freshness:
         self._wanted = threading.Event()
         self._done = threading.Condition()
         self._round = 0
+        self._works = False
+
+    def work(self) -> None:
+        """Say that somebody publishes from now on; before, nobody needs to wait."""
+        self._works = True
 
     def ask(self) -> None:
         """Return when what is in the ledger now is published, or after a while."""
+        if not self._works:
+            return
         with self._done:
             # A round that has begun may have looked before this call.
             target = self._round + 2 if self._wanted.is_set() else self._round + 1
@@ -65,8 +72,9 @@ def run_account(
     Tick until *stop* is set, then once more for what was committed meanwhile.
 
     A new commit record wakes the loop at once, and so does a query that asks for fresh
-    tables; without one it ticks every ``account.tick_seconds``. The caller holds the
-    role's lock.
+    tables; without one it ticks every ``account.tick_seconds``. Working tables that do
+    not fit are filled from the lake first, which *ready* does not wait for. The caller
+    holds the role's lock.
     """
     target = open_target(settings.lake_url)
     publish_empty_tables(target, tuple(settings.dimensions))
@@ -75,24 +83,48 @@ def run_account(
     deliverer = Deliverer(settings.state_dir / "alerts.sqlite", settings.alerts)
     deliverer.start()
     try:
-        if not store.segments and not store.taken:
-            fill(store, settings, target)
-            store.commit()
         account = Account(
             settings, target, store, alerts=alerts, wake_alerts=deliverer.wake
         )
+        is_new = not store.segments and not store.taken
+        _say(settings, "fills its tables from the lake" if is_new else None)
         ready()
+        if is_new and not fill(
+            account, settings, target, go_on=_filling(settings, stop)
+        ):
+            return
+        freshness.work()
         _loop(account, settings, stop, freshness)
         account.finish()
+        store.commit(sync=True)
     finally:
         deliverer.stop(settings.shutdown_seconds / 5)
         alerts.close()
 
 
+def _filling(settings: Settings, stop: threading.Event) -> Callable[[Filled], bool]:
+    """Return what tells how far filling is, and gives it up when *stop* is set."""
+    said_unix = 0.0
+
+    def go_on(filled: Filled) -> bool:
+        nonlocal said_unix
+        if time.monotonic() >= said_unix + _STATUS_SECONDS:
+            said_unix = time.monotonic()
+            reason = f"fills its tables from the lake, {filled.share:.0%} done"
+            _say(settings, reason, filled_spans=filled.spans)
+        return not stop.is_set()
+
+    return go_on
+
+
+def _say(settings: Settings, reason: str | None, **figures: float) -> None:
+    write_status(settings.state_dir, "account", ready=True, reason=reason, **figures)
+
+
 def _loop(
     account: Account, settings: Settings, stop: threading.Event, freshness: Freshness
 ) -> None:
-    status_due = settled_unix = 0.0
+    status_due = settled_unix = index_due = 0.0
     pause_seconds = _POLL_SECONDS
     while True:
         stopping = stop.is_set()
@@ -107,6 +139,8 @@ def _loop(
             more = ticked.more
             if not ticked.spans and not account.is_dirty:
                 settled_unix = asked_unix
+            if not more and not stopping and time.monotonic() >= index_due:
+                index_due = account.index_hour()
             pause_seconds = _POLL_SECONDS
         except (SpanledgerError, OSError) as error:
             log.error("tick_failed", reason=str(error), retry_seconds=pause_seconds)

@@ -17,10 +17,11 @@ from collector.account.segments import (
     is_among,
     trace_numbers,
 )
-from collector.lake.layout import Partition, hours_of
+from collector.files import sync_tree
+from collector.lake.layout import Partition, fit, hours_of
 from rollups.schema import FINDING_SCHEMA
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 _WINDOW_FINDINGS: Final = "window_findings.arrow"
 _MERGE_AT: Final = 8
 _SMALL_SPANS: Final = 512
@@ -43,6 +44,8 @@ class Store:
         self.dirty: Dirty = set()
         self.dirty_days: set[str] = set()
         self.settled: set[int] = set()
+        self.retired: set[int] = set()
+        self.unindexed: set[int] = set()
         self.window_findings: pa.Table = FINDING_SCHEMA.empty_table()
         self._next = 1
         self._garbage: list[Segment] = []
@@ -54,13 +57,15 @@ class Store:
 
         Returns:
             The state; null if there is none that fits: none was written, the machine
-            was booted since, or tables have other columns now. It is then to be
-            made again from the lake.
+            went down before it was synced, or tables have other columns now. It is
+            then to be made again from the lake.
         """
         store = cls(root, schemas)
         try:
             manifest = json.loads((root / "manifest.json").read_text())
             if manifest["fits"] != store._fits():
+                return None
+            if not manifest["synced"] and manifest["boot"] != _boot_id():
                 return None
             store._load(manifest)
         except FileNotFoundError:
@@ -76,7 +81,7 @@ class Store:
             for name, schema in self.schemas.items()
             for field in schema
         ]
-        return [str(STATE_VERSION), _boot_id(), *columns]
+        return [str(STATE_VERSION), *columns]
 
     def _load(self, manifest: dict[str, Any]) -> None:
         for entry in manifest["segments"]:
@@ -88,6 +93,7 @@ class Store:
             self.segments.append(segment)
         self.taken = manifest["taken"]
         self.settled = set(manifest["settled"])
+        self.unindexed = set(manifest["unindexed"])
         self.dirty = {(name, Partition(hour)) for name, hour in manifest["dirty"]}
         self.dirty_days = set(manifest["dirty_days"])
         self._next = manifest["next"]
@@ -96,11 +102,20 @@ class Store:
             with pa.ipc.open_file(str(path)) as reader:
                 self.window_findings = reader.read_all()
 
-    def commit(self) -> None:
-        """Make everything since the last commit count, as one step."""
+    def commit(self, *, sync: bool = False) -> None:
+        """
+        Make everything since the last commit count, as one step.
+
+        Args:
+            sync: Let it outlive a boot of the machine, too; takes a while.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
+        if sync:
+            sync_tree(self.root)
         manifest = {
             "fits": self._fits(),
+            "boot": _boot_id(),
+            "synced": sync,
             "segments": [
                 {
                     "number": segment.number,
@@ -111,12 +126,15 @@ class Store:
             ],
             "taken": self.taken,
             "settled": sorted(self.settled),
+            "unindexed": sorted(self.unindexed),
             "dirty": sorted([name, partition.hour] for name, partition in self.dirty),
             "dirty_days": sorted(self.dirty_days),
             "next": self._next,
         }
         temporary = self.root / "manifest.json.tmp"
         temporary.write_text(json.dumps(manifest))
+        if sync:
+            sync_tree(self.root, below=False)
         temporary.replace(self.root / "manifest.json")
         for segment in self._garbage:
             segment.remove()
@@ -232,14 +250,7 @@ class Store:
     def _whole(
         self, name: str, part: pa.Table, columns: list[str] | None = None
     ) -> pa.Table:
-        schema = self._schema(name, columns)
-        arrays = [
-            part.column(field.name)
-            if field.name in part.column_names
-            else pa.nulls(part.num_rows, field.type)
-            for field in schema
-        ]
-        return pa.Table.from_arrays(arrays, schema=schema)
+        return fit(part, self._schema(name, columns))
 
     def _mergeable(self) -> int:
         # Segments of one size class are merged eight at a time, so that a row is

@@ -6,28 +6,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from collector.account.evicted import Evicted
 from collector.account.findings import Rules, as_told
-from collector.account.ledger import absorb, read_spans
-from collector.account.metrics import (
-    OBJECTS_SET_ASIDE,
-    count_taken,
-    show_costs,
+from collector.account.intake import Intake, Taken
+from collector.account.metrics import count_taken, show_costs
+from collector.account.publish import (
+    outdated,
+    publish_partitions,
+    publish_rollups,
 )
-from collector.account.publish import publish_partitions, publish_rollups
-from collector.account.segments import SPANS, Traces, trace_numbers
+from collector.account.segments import SPANS, trace_numbers
 from collector.account.store import Store
 from collector.alerts import AlertStore
 from collector.config import Settings
-from collector.errors import SpanledgerError
 from collector.lake.books import Books
 from collector.lake.commits import forget_commits, new_commits, read_commit
-from collector.lake.layout import Partition, hours_of, part_key, table_schemas
+from collector.lake.layout import Partition, fit, part_key, table_schemas
+from collector.lake.objects import retired_hours
 from collector.lake.target import Target
 from proto_handlers.schema import normalised_schema
 
@@ -36,6 +34,7 @@ _KEPT_COMMITS: Final = 256
 _FORGET_EVERY: Final = 512
 _SMALL_HOUR_CALLS: Final = 250_000
 _PUBLISH_SHARE: Final = 0.1
+_INDEX_SHARE: Final = 0.3
 _SMALL_PUBLISH_SHARE: Final = 0.5
 _TOLD_HOURS: Final = 24
 _TELL_SECONDS: Final = 5.0
@@ -68,13 +67,16 @@ class Account:
     ) -> None:
         self._settings = settings
         self._target = target
-        self._store = store
+        self.store = store
         self._books = books or Books(target)
         self._rules = Rules(settings)
+        self.intake = Intake(
+            settings, target, store, books=self._books, rules=self._rules
+        )
+        store.retired = retired_hours(target)
         self._alerts = alerts
         self._wake_alerts = wake_alerts
         self._tell_all = tell_all
-        self._evicted = Evicted(store.root / "evicted.npy")
         self._windows_due = 0.0
         self._tell_due = 0.0
         self._oldest_new = datetime.now(UTC)
@@ -92,32 +94,34 @@ class Account:
         """
         now = datetime.now(UTC)
         ends, keys, more = self._new_objects()
-        taken = self._take(keys) if keys else (0, 0)
-        self._store.taken |= ends
+        taken = self._take(keys) if keys else None
+        self.store.taken |= ends
         looked = self._look_at_windows(now, changed=bool(keys))
         if keys or looked or time.monotonic() >= self._tell_due:
             self._tell(now)
-        if keys or looked or self._store.dirty:
-            self._store.commit()
+        if keys or looked or self.store.dirty:
+            self.store.commit()
         if publish:
             self._publish(is_behind=more)
         self._tidy()
-        return Ticked(*taken, more)
+        if taken is None:
+            return Ticked(0, 0, more)
+        return Ticked(taken.spans, taken.traces, more)
 
     @property
     def is_dirty(self) -> bool:
         """Whether something changed that is not published."""
-        return bool(self._store.dirty or self._store.dirty_days)
+        return bool(self.store.dirty or self.store.dirty_days)
 
     def has_news(self) -> bool:
         """Return whether a commit record waits to be taken."""
-        return any(True for _ in new_commits(self._target, self._store.taken))
+        return any(True for _ in new_commits(self._target, self.store.taken))
 
     def _new_objects(self) -> tuple[dict[str, str], list[str], bool]:
         ends: dict[str, str] = {}
         keys: list[str] = []
         rows = 0
-        for journal_id, end in new_commits(self._target, self._store.taken):
+        for journal_id, end in new_commits(self._target, self.store.taken):
             commit = read_commit(self._target, journal_id, end)
             more = sum(stored.rows for stored in commit.objects)
             if keys and rows + more > _ROWS_PER_TICK:
@@ -127,62 +131,14 @@ class Account:
             ends[journal_id] = end
         return ends, keys, False
 
-    def _take(self, keys: list[str]) -> tuple[int, int]:
+    def _take(self, keys: list[str]) -> Taken:
         self._books.refresh()
-        try:
-            return self._absorb(keys)
-        except (SpanledgerError, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001  one object must not stop the others
-            if len(keys) == 1:
-                OBJECTS_SET_ASIDE.inc()
-                log.error("object_skipped", key=keys[0], reason=repr(error))
-                return 0, 0
-        parts = [self._take([key]) for key in keys]
-        return sum(spans for spans, _ in parts), sum(traces for _, traces in parts)
-
-    def _absorb(self, keys: list[str]) -> tuple[int, int]:
-        new = read_spans(self._target, keys, self._settings.dimensions)
-        late = self._late_spans(new, set(keys))
-        if late is not None:
-            new = pa.concat_tables([late, new])
-        absorbed = absorb(
-            self._store,
-            new,
-            self._books,
-            self._rules,
-            self._settings.dimensions,
-            seen_unix=time.time(),
-        )
-        count_taken(new.num_rows, absorbed.calls)
-        if absorbed.calls.num_rows:
-            self.look_back(pc.min(absorbed.calls.column("timestamp")).as_py())
+        taken = self.intake.take(keys, seen_unix=time.time())
+        count_taken(taken.spans, taken.calls)
+        if taken.calls.num_rows:
+            self.look_back(pc.min(taken.calls.column("timestamp")).as_py())
         pa.default_memory_pool().release_unused()
-        return new.num_rows, absorbed.traces
-
-    def _late_spans(self, spans: pa.Table, new: set[str]) -> pa.Table | None:
-        """Return earlier spans of traces that left the working tables."""
-        touched: Traces = np.unique(trace_numbers(spans.column("trace_id")))
-        back, hours = self._evicted.find(touched[~self._store.knows(touched)])
-        if not len(back):
-            return None
-        keys = [
-            key
-            for hour in sorted(hours)
-            for key in self._target.keys(f"{SPANS}/{Partition(hour).folder}")
-            if key not in new
-        ]
-        found = read_spans(self._target, keys, self._settings.dimensions)
-        chosen = np.isin(trace_numbers(found.column("trace_id")), back)
-        earlier = found.filter(pa.array(chosen))
-        # What is published of them is superseded, in whatever hour it stands.
-        for name in self._store.schemas:
-            if name != SPANS:
-                self._store.dirty |= {
-                    (name, Partition(int(hour)))
-                    for hour in np.unique(hours_of(earlier.column("timestamp")))
-                }
-        return earlier
+        return taken
 
     def _look_at_windows(self, now: datetime, *, changed: bool) -> bool:
         started = time.monotonic()
@@ -193,9 +149,9 @@ class Account:
         self._oldest_new = now
         tables = {name: self._rows_since(name, since, columns) for name in names}
         found = self._rules.about_windows(tables, since, now)
-        older = self._store.window_findings
+        older = self.store.window_findings
         kept = older.filter(pc.less_equal(older.column("window_end"), since))
-        self._store.replace_window_findings(
+        self.store.replace_window_findings(
             pa.concat_tables([kept, found, self._rules.failures(now)])
         )
         self._windows_due = _due_after(started, _PUBLISH_SHARE)
@@ -205,32 +161,28 @@ class Account:
         self, name: str, since: datetime, columns: list[str] | None
     ) -> pa.Table:
         first = int(since.timestamp()) // 3600
-        rows = self._store.rows(name, since_hour=first, columns=columns)
+        rows = self.store.rows(name, since_hour=first, columns=columns)
         parts = [rows]
-        for hour in sorted(self._store.settled):
+        for hour in sorted(self.store.settled):
             key = part_key(name, Partition(hour))
-            if hour < first or self._target.get(key) is None:
+            if hour < first or not self._target.has(key):
                 continue
             older = self._target.read(key)
-            known = self._store.knows(trace_numbers(older.column("trace_id")))
-            parts.append(
-                older.select(rows.column_names)
-                .filter(pa.array(~known))
-                .cast(rows.schema)
-            )
+            known = self.store.knows(trace_numbers(older.column("trace_id")))
+            parts.append(fit(older.filter(pa.array(~known)), rows.schema))
         return pa.concat_tables(parts)
 
     def _tell(self, now: datetime) -> None:
         first = 0 if self._tell_all else int(now.timestamp()) // 3600 - _TOLD_HOURS
-        about_traces = self._store.rows("findings", since_hour=first)
-        current = pa.concat_tables([about_traces, self._store.window_findings])
+        about_traces = self.store.rows("findings", since_hour=first)
+        current = pa.concat_tables([about_traces, self.store.window_findings])
         rows = as_told(current, now, tell_all=self._tell_all)
         if self._alerts.observe(rows, now=now, settings=self._settings.alerts):
             self._wake_alerts()
         self._tell_due = time.monotonic() + _TELL_SECONDS
 
     def _publish(self, *, is_behind: bool) -> None:
-        store = self._store
+        store = self.store
         if not store.dirty and not store.dirty_days:
             return
         started = time.monotonic()
@@ -252,13 +204,13 @@ class Account:
 
     def _publish_rollups(self) -> int:
         limit = self._settings.account.memory_limit
-        return publish_rollups(self._store, self._target, memory_limit=limit)
+        return publish_rollups(self.store, self._target, memory_limit=limit)
 
     def publish_now(self) -> None:
         """Publish everything that changed, whatever it takes."""
-        publish_partitions(self._store, self._target)
+        publish_partitions(self.store, self._target)
         self._publish_rollups()
-        self._store.commit()
+        self.store.commit()
 
     def finish(self, *, tell: bool = True) -> None:
         """Look at windows once more and publish everything, however long it takes."""
@@ -276,25 +228,52 @@ class Account:
     def _tidy(self) -> None:
         before = time.time() - self._settings.account.window_hours * 3600
         # Rows that are not published must not be let go.
-        if not self._store.dirty and self._store.is_evictable(before):
-            self._evict(before)
+        if not self.store.dirty:
+            self.let_go(before)
         self._forgotten += 1
         if self._forgotten >= _FORGET_EVERY:
             self._forgotten = 0
-            forget_commits(self._target, self._store.taken, keep=_KEPT_COMMITS)
+            forget_commits(self._target, self.store.taken, keep=_KEPT_COMMITS)
 
-    def _evict(self, before: float) -> None:
-        spans_before = list(self._store.segments)
-        gone = self._store.evict(before)
-        self._evicted.add(gone, spans_before)
-        self._store.commit()
+    def let_go(self, before_unix: float) -> None:
+        """Let traces that were silent since then leave the working tables."""
+        if not self.store.is_evictable(before_unix):
+            return
+        if self.store.dirty:
+            publish_partitions(self.store, self._target)
+        spans_before = list(self.store.segments)
+        gone = self.store.evict(before_unix)
+        self.intake.evicted.add(gone, spans_before)
+        self.store.commit()
+
+    def index_hour(self) -> float:
+        """
+        Look into one hour of the lake that the working tables do not cover.
+
+        Its traces are remembered for late spans, and partitions that have not all
+        columns are published again. Does nothing while no such hour is left.
+
+        Returns:
+            When to look into the next, on the monotonic clock: this work takes a part
+            of the time only.
+        """
+        store, started = self.store, time.monotonic()
+        if not store.unindexed:
+            return started + _TELL_SECONDS
+        hour = max(store.unindexed)
+        self.intake.index_hour(hour)
+        store.dirty |= outdated(store, self._target, hour)
+        store.unindexed.discard(hour)
+        store.commit()
+        return _due_after(started, _INDEX_SHARE)
 
     def status(self) -> dict[str, Any]:
         """Return figures for the role's status."""
         return {
-            "segments": len(self._store.segments),
-            "dirty_partitions": len(self._store.dirty),
-            "taken": dict(self._store.taken),
+            "segments": len(self.store.segments),
+            "dirty_partitions": len(self.store.dirty),
+            "unindexed_hours": len(self.store.unindexed),
+            "taken": dict(self.store.taken),
         }
 
 

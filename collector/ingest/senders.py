@@ -7,8 +7,8 @@ from typing import Final, Protocol, Self
 
 import httpx2
 
+from collector.account.fill import fill
 from collector.account.publish import publish_empty_tables
-from collector.account.rebuild import fill
 from collector.account.tick import Account, open_store
 from collector.alerts import AlertStore, Deliverer
 from collector.config import Settings
@@ -167,8 +167,6 @@ class OwnHands:
             deliverer.start()
             exits.callback(deliverer.stop, settings.shutdown_seconds)
             store = open_store(settings)
-            if not store.segments and not store.taken:
-                fill(store, settings, self._target)
             account = Account(
                 settings,
                 self._target,
@@ -178,6 +176,10 @@ class OwnHands:
                 wake_alerts=deliverer.wake,
                 tell_all=self._alert,
             )
+            if not store.segments and not store.taken:
+                fill(account, settings, self._target)
+            while store.unindexed:
+                account.index_hour()
             while account.tick(publish=False).more:
                 pass
             account.finish()

@@ -1,7 +1,8 @@
 """Intents and commit records: what the drain is about to write, and has written."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from collector.errors import LakeError
@@ -9,6 +10,7 @@ from collector.lake.target import Target
 
 _COMMITS: Final = "_meta/commits"
 _INTENTS: Final = "_meta/intents"
+_BATCH: Final = re.compile(r"/(?P<journal_id>[0-9a-f]+)-(?P<start>\d+-\d+)\.parquet$")
 
 
 class Intent(NamedTuple):
@@ -80,6 +82,17 @@ def new_commits(target: Target, taken: dict[str, str]) -> Iterable[tuple[str, st
         end = name.removesuffix(".json")
         if end > taken.get(journal_id, ""):
             yield journal_id, end
+
+
+def is_taken(key: str, taken: Mapping[str, str]) -> bool:
+    """
+    Return whether a spans object is of a batch that *taken* positions are behind.
+
+    The name of an object says where its batch starts. An object that no journal wrote,
+    such as a compacted one, is made of taken ones.
+    """
+    named = _BATCH.search(key)
+    return named is None or named["start"] < taken.get(named["journal_id"], "")
 
 
 def forget_commits(target: Target, taken: dict[str, str], *, keep: int) -> int:

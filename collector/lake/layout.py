@@ -115,6 +115,22 @@ def by_partition(table: pa.Table) -> dict[Partition, pa.Table]:
     }
 
 
+def fit(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """
+    Return *rows* with the columns of *schema*, in its order.
+
+    Columns that older files do not have are null, others that they have are left out.
+    """
+    names = set(rows.column_names)
+    arrays = [
+        rows.column(field.name)
+        if field.name in names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, names=schema.names).cast(schema)
+
+
 def encode_parquet(table: pa.Table) -> bytes:
     """Return *table* as Parquet; see `write_parquet`."""
     sink = pa.BufferOutputStream()

@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collector.errors import LakeError
 from collector.files import make_directory, replace_file, replacing_file
 from collector.lake.layout import (
     encode_parquet,
@@ -15,6 +14,7 @@ from collector.lake.layout import (
     read_row_groups,
     write_parquet,
 )
+from collector.lake.target import Footer, unreadable
 
 
 class LocalTarget:
@@ -53,8 +53,7 @@ class LocalTarget:
         try:
             yield from read_row_groups(self.root / key, columns, encoded)
         except (OSError, pa.ArrowException) as error:
-            message = f"lake object: {self.root / key}: {error}"
-            raise LakeError(message) from None
+            raise unreadable(f"{self.root / key}", error) from None
 
     def put(self, key: str, content: bytes) -> None:
         """Write *content* in place of *key*."""
@@ -67,6 +66,10 @@ class LocalTarget:
         except FileNotFoundError:
             return None
 
+    def has(self, key: str) -> bool:
+        """Return whether there is an object of that name."""
+        return (self.root / key).is_file()
+
     def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet object; raises `LakeError` if it is missing or damaged."""
         try:
@@ -74,8 +77,15 @@ class LocalTarget:
             with pq.ParquetFile(self.root / key) as file:
                 return file.read(columns=columns)
         except (OSError, pa.ArrowException) as error:
-            message = f"lake object: {self.root / key}: {error}"
-            raise LakeError(message) from None
+            raise unreadable(f"{self.root / key}", error) from None
+
+    def footer(self, key: str) -> Footer:
+        """Read only the end of a Parquet object; raises `LakeError` as `read` does."""
+        try:
+            with pq.ParquetFile(self.root / key) as file:
+                return Footer(file.metadata.num_rows, file.schema_arrow)
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable(f"{self.root / key}", error) from None
 
     def local_paths(self, keys: list[str]) -> list[str] | None:
         """Return where DuckDB finds *keys* itself."""

@@ -15,6 +15,7 @@ from collector.lake.layout import (
     read_row_groups,
     write_parquet,
 )
+from collector.lake.target import Footer, unreadable
 
 _SCHEMES: Final = {"gcs": "gs", "abfss": "abfs"}
 
@@ -69,8 +70,7 @@ class ObjectStoreTarget:
             with self._files.open_input_file(self._path(key)) as source:
                 yield from read_row_groups(source, columns, encoded)
         except (OSError, pa.ArrowException) as error:
-            message = f"lake object: {self._url}/{key}: {error}"
-            raise LakeError(message) from None
+            raise unreadable(f"{self._url}/{key}", error) from None
 
     def put(self, key: str, content: bytes) -> None:
         """Write *content* in place of *key*."""
@@ -97,14 +97,26 @@ class ObjectStoreTarget:
         except FileNotFoundError:
             return None
 
+    def has(self, key: str) -> bool:
+        """Return whether there is an object of that name."""
+        return bool(self._files.get_file_info(self._path(key)).type == fs.FileType.File)
+
     def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet object; raises `LakeError` if it is missing or damaged."""
         try:
             with self._files.open_input_file(self._path(key)) as source:
                 return pq.ParquetFile(source).read(columns=columns)
         except (OSError, pa.ArrowException) as error:
-            message = f"lake object: {self._url}/{key}: {error}"
-            raise LakeError(message) from None
+            raise unreadable(f"{self._url}/{key}", error) from None
+
+    def footer(self, key: str) -> Footer:
+        """Read only the end of a Parquet object; raises `LakeError` as `read` does."""
+        try:
+            with self._files.open_input_file(self._path(key)) as source:
+                file = pq.ParquetFile(source)
+                return Footer(file.metadata.num_rows, file.schema_arrow)
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable(f"{self._url}/{key}", error) from None
 
     def local_paths(self, keys: list[str]) -> list[str] | None:
         """Return null: DuckDB would need an extension that is not in its wheel."""

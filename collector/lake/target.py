@@ -2,11 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from collector.errors import ConfigError
+from collector.errors import ConfigError, DamagedObjectError, LakeError
+
+
+class Footer(NamedTuple):
+    """What the end of a Parquet object says of it."""
+
+    rows: int
+    schema: pa.Schema
 
 
 class Target(Protocol):
@@ -52,8 +59,14 @@ class Target(Protocol):
     def get(self, key: str) -> bytes | None:
         """Return the content of *key*; null if there is none."""
 
+    def has(self, key: str) -> bool:
+        """Return whether there is an object of that name."""
+
     def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet object; raises `LakeError` if it is missing or damaged."""
+
+    def footer(self, key: str) -> Footer:
+        """Read only the end of a Parquet object; raises `LakeError` as `read` does."""
 
     def local_paths(self, keys: list[str]) -> list[str] | None:
         """Return where DuckDB finds *keys* itself; null if it cannot."""
@@ -63,6 +76,13 @@ class Target(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys below the folder *prefix*, sorted, without temporary ones."""
+
+
+def unreadable(place: str, error: Exception) -> LakeError:
+    """Return what to raise when the object at *place* could not be read."""
+    is_damaged = isinstance(error, pa.ArrowException) and not isinstance(error, OSError)
+    kind = DamagedObjectError if is_damaged else LakeError
+    return kind(f"lake object: {place}: {error}")
 
 
 def open_target(url: str) -> Target:

@@ -137,8 +137,10 @@ def test_a_trace_that_left_the_working_tables_takes_its_late_spans(tmp_path):
         send(running, chats[:5])
         wait_until(lambda: count_calls(running.lake) == 5, what="the first five")
         send(running, other.spans())
-        evicted = running.data_dir / "state" / "account" / "evicted.npy"
-        wait_until(evicted.exists, what="the first trace is let go")
+        evicted = running.data_dir / "state" / "account" / "evicted"
+        wait_until(
+            lambda: list(evicted.glob("*.npy")), what="the first trace is let go"
+        )
         send(running, [root, *chats[5:]])
         wait_until(
             lambda: costs_by_feature(running.lake).get("late", (0,))[0] == run.steps,

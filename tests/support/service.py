@@ -30,6 +30,14 @@ def command(*arguments):
     return [sys.executable, "-P", "-m", "collector", *arguments]
 
 
+def command_output(*arguments) -> str:
+    """Run the program under test to its end; return what it printed."""
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, check=False, timeout=90
+    )
+    return done.stdout + done.stderr
+
+
 def write_config(folder: Path, **sections) -> Path:
     """Write settings on free ports, with *sections* as TOML text; return the file."""
     listen = 'listen = "127.0.0.1:0"'

@@ -9,15 +9,18 @@ import pytest
 from agent_runs import CALL_NANO, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledger_rows import tool_calls
 from otlp_requests import START_UNIX_NANO, request, span
 from workshop import Workshop, read_table
 
 from collector.account.rebuild import rebuild
 from collector.account.store import Store
 from collector.account.tick import open_store
+from collector.lake.layout import Partition, part_key
 from rollups.registry import ROLLUPS
 
-DAY_NANO = 86_400 * 10**9
+HOUR_NANO = 3_600 * 10**9
+DAY_NANO = 24 * HOUR_NANO
 
 
 def run_requests(runs):
@@ -154,25 +157,64 @@ def test_a_rebuild_gives_equal_tables_and_rollups(tmp_path):
         assert (shop.published(), rollup_rows(shop.target)) == before
 
 
-def test_a_rebuild_empties_partitions_whose_spans_are_gone(tmp_path):
+def test_a_rebuild_keeps_what_is_published_of_hours_whose_spans_are_gone(tmp_path):
+    old, new = Run(START_UNIX_NANO), Run(START_UNIX_NANO + DAY_NANO, steps=3)
+    with Workshop(tmp_path) as shop:
+        shop.run(*run_requests([old, new]))
+        before = shop.published(), rollup_rows(shop.target)
+        delete_spans(shop.target, START_UNIX_NANO)
+
+        rebuilt = rebuild(shop.settings)
+
+        assert (shop.published(), rollup_rows(shop.target)) == before
+    assert (rebuilt.spans, rebuilt.kept_hours) == (new.steps + 1, 1)
+
+
+def test_what_comes_late_to_an_hour_whose_spans_are_gone_is_added(tmp_path):
+    old, late = Run(START_UNIX_NANO), Run(START_UNIX_NANO, steps=3)
+    with Workshop(tmp_path) as shop:
+        shop.run(*run_requests([old]))
+        delete_spans(shop.target, START_UNIX_NANO)
+        rebuild(shop.settings)
+        shop.reopen()
+
+        shop.run(*run_requests([late]))
+        after = shop.published()
+        rebuild(shop.settings)
+
+        assert len(after["calls"]) == old.steps + late.steps
+        assert len(after["runs"]) == 2
+        assert shop.published() == after
+
+
+def test_a_partition_that_has_no_rows_any_more_becomes_empty(tmp_path):
     with Workshop(tmp_path) as shop:
         shop.run(*run_requests([Run(START_UNIX_NANO)]))
-        for key in shop.target.keys("spans"):
-            if not key.endswith("empty.parquet"):
-                shop.target.delete(key)
+        key = part_key("tool_calls", Partition(START_UNIX_NANO // HOUR_NANO))
+        shop.target.publish(key, tool_calls([{}]))
 
         rebuild(shop.settings)
 
-        assert shop.published()["calls"] == []
+        assert shop.published()["tool_calls"] == []
 
 
-def test_a_state_of_another_boot_is_not_trusted(tmp_path, monkeypatch):
+def delete_spans(target, unix_nano):
+    folder = Partition(unix_nano // HOUR_NANO).folder
+    for key in target.keys(f"spans/{folder}"):
+        target.delete(key)
+
+
+@pytest.mark.parametrize("synced", [False, True], ids=["cut", "clean"])
+def test_a_state_of_another_boot_is_trusted_if_it_was_synced(
+    tmp_path, monkeypatch, synced
+):
     with Workshop(tmp_path) as shop:
         shop.run(*run_requests([Run(START_UNIX_NANO)]))
+        shop.account.store.commit(sync=synced)
 
         monkeypatch.setattr("collector.account.store._boot_id", lambda: "another")
 
-        assert open_store(shop.settings).segments == []
+        assert bool(open_store(shop.settings).segments) == synced
 
 
 def gateway_and_sdk(swap):
