@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ KEPT_BY_COMPACTION = 0.15
 
 Run = dict[str, Any]
 Verdict = dict[str, Any]
+Judge = Callable[[list[Run]], dict[str, dict[str, Verdict]]]
 
 
 def main() -> None:
@@ -44,12 +45,8 @@ def main() -> None:
     data = parser.parse_args().data
     labelled = [run for run in read(data, "labelled_dev", "runs") if "label" in run]
     real = [run for run in read(data, "real_runs", "runs") if "label" not in run]
-    verdicts = judge(labelled)
-    synthetic = [run for run in labelled if run["source"] == "synthetic"]
-    recorded = [run for run in labelled if run["source"] != "synthetic"]
-    score_synthetic(synthetic, verdicts)
-    score_recorded(recorded, verdicts)
-    score_replays(real)
+    score_labelled(labelled, judge(labelled))
+    score_replays(real, judge)
     clock("runs as recorded", tables_of(labelled))
     clock("chains of 1000 calls", tables_of(long_runs()))
 
@@ -67,6 +64,12 @@ def judge(runs: list[Run]) -> dict[str, dict[str, Verdict]]:
     for row in judge_chains(*tables_of(runs)).chains.to_pylist():
         found[row["trace_id"]][row["chain_id"]] = row
     return found
+
+
+def score_labelled(runs: list[Run], verdicts: dict[str, dict[str, Verdict]]) -> None:
+    """Print the scores of runs, *verdicts* by run and chain."""
+    score_synthetic([run for run in runs if run["source"] == "synthetic"], verdicts)
+    score_recorded([run for run in runs if run["source"] != "synthetic"], verdicts)
 
 
 def score_synthetic(runs: list[Run], verdicts: dict[str, dict[str, Verdict]]) -> None:
@@ -113,7 +116,7 @@ def score_recorded(runs: list[Run], verdicts: dict[str, dict[str, Verdict]]) -> 
         report("jumps at the exact step, chains of real runs", **scores(jumps))
 
 
-def score_replays(runs: list[Run]) -> None:
+def score_replays(runs: list[Run], judge: Judge) -> None:
     """Count verdicts on real increments in contexts that do not accumulate."""
     replays = [replay for run in runs for replay in replayed(run)]
     alarms, total = Counter(), Counter()
@@ -141,6 +144,7 @@ def replayed(run: Run) -> Iterator[Run]:
         for kind, contexts in histories(rises):
             yield {
                 "run_id": f"{run['run_id']}/{chain}/{kind}",
+                "source": run["source"],
                 "steps": [
                     step
                     | {"in": sizes[0] + context, "c": "main", "cr": None, "cw": None}

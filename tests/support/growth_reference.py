@@ -193,14 +193,13 @@ def size_results(
     both = [t for t in rows if t["source"] == "reported" and t["result_bytes"]]
     top = sum(tool["result_tokens"] for tool in both)
     bottom = sum(tool["result_bytes"] for tool in both)
-    if not bottom:
-        for k in range(1, n):
-            sources = {tool["source"] for tool in results[k]}
-            size = sum(_zero(tool["result_bytes"]) for tool in results[k])
-            grown = change[k] - answer[k]
-            if sources == {"size"} and size and grown > 0:
-                top, bottom = top + grown, bottom + size
-    ratio = min(max(top / bottom, 1 / 16), 1) if bottom else 0.25
+    points = []
+    for k in range(1, n):
+        size = sum(_zero(tool["result_bytes"]) for tool in results[k])
+        if size and {tool["source"] for tool in results[k]} == {"size"}:
+            points.append((size, change[k] - answer[k]))
+    ratio = top / bottom if bottom else fit_ratio(points)
+    ratio = min(max(ratio, 1 / 16), 1)
     for tool in rows:
         if tool["source"] == "size":
             tool["result_tokens"] = round(tool["result_bytes"] * ratio)
@@ -212,6 +211,26 @@ def size_results(
             more = place < left % len(unknown)
             tool["result_tokens"] = left // len(unknown) + more
             tool["source"] = "difference"
+
+
+def fit_ratio(points: list[tuple[int, int]]) -> float:
+    """Return tokens per byte: the slope of a line, drawn towards a fourth."""
+    n = len(points)
+    if n < 2:
+        return 0.25
+    sizes, rises = sum(b for b, _ in points), sum(g for _, g in points)
+    spread = sum(b * b for b, _ in points) - float(sizes) * sizes / n
+    joint = sum(b * g for b, g in points) - float(sizes) * rises / n
+    rest = sum(g * g for _, g in points) - float(rises) * rises / n
+    if spread <= 0:
+        return 0.25
+    unusual = joint - 0.25 * spread
+    beside = max(rest - 0.25 * (joint + unusual), 0.0)
+    slope = unusual / spread
+    scatter = max(beside - slope * unusual, 0.0)
+    noise = (scatter + beside / (n - 1)) / (n - 1)
+    known = spread * 0.08**2
+    return 0.25 + slope * known / (known + noise)
 
 
 def find_jumps(

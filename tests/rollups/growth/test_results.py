@@ -1,5 +1,7 @@
 """Which call asked for a result, how large it is, and how long it was carried."""
 
+import itertools
+
 import pytest
 from growth_rows import one_chain
 
@@ -16,15 +18,50 @@ def test_a_reported_size_is_taken_as_it_is():
     assert (row["result_tokens"], row["result_tokens_source"]) == (400, "reported")
 
 
+def measured(sizes):
+    return [{"at": at, "result_bytes": size} for at, size in enumerate(sizes)]
+
+
+def contexts(changes, first=1000):
+    return list(itertools.accumulate(changes, initial=first))
+
+
+BYTES = [300 * (1 + 7 * k % 10) for k in range(20)]
+
+
 def test_bytes_become_tokens_by_the_chains_own_ratio():
     rows = results_of(
-        [1000, 1310, 1820],
-        [{"at": 0, "result_bytes": 900}, {"at": 1, "result_bytes": 1500}],
-        out=10,
+        contexts(size // 3 + 10 for size in BYTES), measured(BYTES), out=10
     )
 
-    assert [row["result_tokens"] for row in rows] == [300, 500]
+    assert [row["result_tokens"] for row in rows] == pytest.approx(
+        [size / 3 for size in BYTES], rel=0.02
+    )
     assert {row["result_tokens_source"] for row in rows} == {"size"}
+
+
+def test_what_is_added_or_dropped_at_every_step_does_not_change_the_ratio():
+    for beside in (500, -500):
+        changes = [size // 3 + beside for size in BYTES]
+        rows = results_of(contexts(changes, 99_000), measured(BYTES))
+
+        assert rows[0]["result_tokens"] == pytest.approx(BYTES[0] / 3, rel=0.02)
+
+
+def test_fluctuations_do_not_make_results_larger():
+    noisy = [size // 4 + 5000 * (-1) ** k for k, size in enumerate(BYTES)]
+
+    rows = results_of(contexts(noisy, 9000), measured(BYTES))
+
+    assert [row["result_tokens"] for row in rows] == pytest.approx(
+        [size / 4 for size in BYTES], rel=0.4
+    )
+
+
+def test_two_results_tell_little_about_the_ratio():
+    (row, _) = results_of([1000, 2000, 2001], measured([1000, 1500]))
+
+    assert row["result_tokens"] == pytest.approx(250, rel=0.5)
 
 
 def test_bytes_become_tokens_by_reported_results_before_growth():
