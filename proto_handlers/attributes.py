@@ -1,21 +1,13 @@
-"""Attributes of many spans as flat columns, and the way there from OTLP values."""
+"""Attributes of many spans as flat columns."""
 
-import base64
-import json
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.common.v1.common_pb2 import (
-    AnyValue,
-    ArrayValue,
-    KeyValueList,
-)
+
+from proto_handlers.values import Slots, read_values, text_of
 
 Rows = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -27,93 +19,120 @@ class Attributes(NamedTuple):
     """
     Attributes of *owners* spans or resources, flat and in order of their owner.
 
-    ``rows[i]`` is the owner of entry i, ``keys`` is dictionary-encoded text,
-    ``values`` is text. No owner has a key twice or an empty key.
+    ``rows[i]`` is the owner of entry i and ``codes[i]`` the place of its key in
+    ``names``. Its text is at ``slots[i]`` of ``pool``, -1 if it has none. No owner has
+    a key twice or an empty key.
     """
 
     owners: int
     rows: Rows
-    keys: pa.DictionaryArray
-    values: pa.StringArray
+    codes: Rows
+    names: tuple[str, ...]
+    slots: Slots
+    pool: pa.BinaryArray
 
     def take(self, mask: Mask) -> "Attributes":
         """Return the entries where *mask* is true."""
-        chosen = pa.array(mask)
-        return Attributes(
-            self.owners,
-            self.rows[mask],
-            self.keys.filter(chosen),
-            self.values.filter(chosen),
+        return self._replace(
+            rows=self.rows[mask], codes=self.codes[mask], slots=self.slots[mask]
         )
 
     def told(self) -> "Attributes":
         """Return the entries whose value says something: neither absent nor empty."""
-        lengths = pc.fill_null(pc.binary_length(self.values), 0).to_numpy()
-        return self if lengths.all() else self.take(lengths > 0)
+        says = self.sizes(self.slots) > 0
+        return self if says.all() else self.take(says)
+
+    def sizes(self, slots: Slots) -> npt.NDArray[np.int64]:
+        """Return how many bytes the texts at *slots* have, 0 for none."""
+        offsets = offsets_in(self.pool)
+        if len(offsets) < 2:
+            return np.zeros(len(slots), np.int64)
+        size = offsets[slots + 1] - offsets[slots]
+        return np.where(slots < 0, 0, size).astype(np.int64)
+
+    def values(self, places: Rows) -> pa.StringArray:
+        """Return the texts of entries, null where there is none."""
+        return self.texts(self.slots[places])
+
+    def chosen(self, places: Rows) -> pa.StringArray:
+        """Return the texts of entries, null for -1 and where there is none."""
+        if not len(self.slots):
+            return pa.nulls(len(places), pa.string())
+        return self.texts(np.where(places < 0, -1, self.slots[places]))
+
+    def texts(self, slots: Slots) -> pa.StringArray:
+        """Return the texts at *slots*; null for -1."""
+        missing = slots < 0
+        chosen = pa.array(slots, mask=missing if missing.any() else None)
+        return text_of(self.pool.take(chosen))
 
     def plus(self, additions: "Sequence[Addition]") -> "Attributes":
-        """Return these entries and new ones, which replace what has the same key."""
+        """
+        Return these entries and new ones.
+
+        A new one replaces what its owner has under its key, an earlier new one too.
+        """
         additions = [addition for addition in additions if len(addition.rows)]
         if not additions:
             return self
-        kept = self._without(additions)
-        names = pa.array([addition.key for addition in additions])
-        first = len(kept.keys.dictionary)
-        rows = np.concatenate([kept.rows, *(a.rows for a in additions)])
-        codes = np.concatenate(
-            [
-                kept.keys.indices.to_numpy(),
-                *(
-                    np.full(len(a.rows), first + place, np.int32)
-                    for place, a in enumerate(additions)
-                ),
-            ]
-        )
+        code_of = {name: code for code, name in enumerate(self.names)}
+        codes, slots, pools = [self.codes], [self.slots], [self.pool]
+        done = len(self.pool)
+        replaces = False
+        for addition in additions:
+            replaces |= any(name in code_of for name in addition.names)
+            numbers = [code_of.setdefault(n, len(code_of)) for n in addition.names]
+            codes.append(np.array(numbers, np.int32)[addition.codes])
+            slots.append(np.arange(done, done + len(addition.rows), dtype=np.int32))
+            pools.append(addition.values.cast(pa.binary()))
+            done += len(addition.rows)
+        rows = np.concatenate([self.rows, *(a.rows for a in additions)])
         order = np.argsort(rows, kind="stable")
-        values = pa.concat_arrays([kept.values, *(a.values for a in additions)])
-        dictionary = pa.concat_arrays([kept.keys.dictionary, names])
-        return Attributes(
-            kept.owners,
+        result = Attributes(
+            self.owners,
             rows[order],
-            pa.DictionaryArray.from_arrays(pa.array(codes[order]), dictionary),
-            values.take(pa.array(order)),
+            np.concatenate(codes)[order],
+            tuple(code_of),
+            np.concatenate(slots)[order],
+            pa.concat_arrays(pools),
         )
-
-    def _without(self, additions: "Sequence[Addition]") -> "Attributes":
-        names = pa.array([addition.key for addition in additions])
-        taken = pc.index_in(names, value_set=self.keys.dictionary)
-        if taken.null_count == len(taken):
-            return self
-        mask = np.ones(len(self.rows), np.bool_)
-        codes = self.keys.indices.to_numpy()
-        for addition, code in zip(additions, taken.to_pylist(), strict=True):
-            if code is not None:
-                mask &= (codes != code) | ~np.isin(self.rows, addition.rows)
-        return self.take(mask)
+        return result.take(_last_of_each_key(result)) if replaces else result
 
     def to_map(self) -> pa.MapArray:
         """Return one map per owner."""
+        keys = pa.array(self.names, pa.string()).take(pa.array(self.codes))
         return pa.MapArray.from_arrays(
-            offsets_of(self.rows, self.owners),
-            self.keys.cast(pa.string()),
-            self.values,
-            type=_MAP,
+            offsets_of(self.rows, self.owners), keys, self.texts(self.slots), type=_MAP
         )
 
 
 class Addition(NamedTuple):
-    """New entries under one key: owners ascending, and their values."""
+    """New entries: owners ascending per name, places of their names, and texts."""
 
-    key: str
+    names: tuple[str, ...]
+    codes: Rows
     rows: Rows
     values: pa.StringArray
+
+
+def addition(key: str, rows: Rows, values: pa.StringArray) -> Addition:
+    """Return new entries under one key, of owners in ascending order."""
+    return Addition((key,), np.zeros(len(rows), np.int32), rows, values)
+
+
+def offsets_in(array: pa.BinaryArray) -> npt.NDArray[np.int32]:
+    """Return where an array's texts start in its bytes, and where the last ends."""
+    buffer = array.buffers()[1]
+    if buffer is None or not buffer.size:
+        return np.zeros(1, np.int32)
+    return np.frombuffer(buffer, np.int32, len(array) + 1, array.offset * 4)
 
 
 def offsets_of(rows: Rows, count: int) -> pa.Int32Array:
     """Return list offsets for *count* owners of ascending *rows*."""
     offsets = np.zeros(count + 1, np.int32)
     np.cumsum(np.bincount(rows, minlength=count), out=offsets[1:])
-    return pa.array(offsets)
+    return pa.array(offsets, pa.int32())
 
 
 def owners_of(offsets: npt.NDArray[np.int32]) -> Rows:
@@ -127,26 +146,34 @@ def from_maps(maps: pa.MapArray) -> Attributes:
     """Flatten maps as the lake stores them."""
     offsets = maps.offsets.to_numpy()
     first, last = int(offsets[0]), int(offsets[-1])
-    keys = maps.keys.slice(first, last - first)
+    codes, names = _numbered(maps.keys.slice(first, last - first))
     values = maps.items.slice(first, last - first)
-    return Attributes(len(maps), owners_of(offsets), keys.dictionary_encode(), values)
+    slots = np.arange(len(values), dtype=np.int32)
+    if values.null_count:
+        slots[values.is_null().to_numpy(zero_copy_only=False)] = -1
+    pool = values.cast(pa.binary())
+    return Attributes(len(maps), owners_of(offsets), codes, names, slots, pool)
 
 
 def from_key_values(entries: pa.ListArray) -> Attributes:
     """
-    Flatten lists of OTLP ``KeyValue``.
+    Flatten lists of OTLP ``KeyValue``, keys and values as bytes.
 
-    Scalars become text, doubles in shortest form, arrays and maps JSON, bytes base64,
-    an absent or unreadable value null. Of a repeated key the last entry stays; empty
-    keys go.
+    Of a repeated key the last entry stays; empty keys go.
     """
     offsets = entries.offsets.to_numpy()
     flat = entries.values
-    rows = owners_of(offsets)
-    keys = flat.field("key").dictionary_encode()
-    attributes = Attributes(len(entries), rows, keys, _text_of(flat.field("value")))
+    codes, names = _numbered(flat.field("key"))
+    pool, slots = read_values(flat.field("value"))
+    attributes = Attributes(len(entries), owners_of(offsets), codes, names, slots, pool)
     keep = _last_of_each_key(attributes)
     return attributes if keep.all() else attributes.take(keep)
+
+
+def _numbered(keys: pa.Array) -> tuple[Rows, tuple[str, ...]]:
+    encoded = keys.dictionary_encode()
+    names = text_of(encoded.dictionary).to_pylist()
+    return encoded.indices.to_numpy(), tuple(names)
 
 
 class KeyPlaces:
@@ -157,11 +184,10 @@ class KeyPlaces:
     """
 
     def __init__(self, attributes: Attributes) -> None:
-        codes = attributes.keys.indices.to_numpy()
-        names = attributes.keys.dictionary.to_pylist()
-        self._codes = {name: code for code, name in enumerate(names)}
-        self._order = _by_code(codes, len(names))
-        ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+        count = len(attributes.names)
+        self._codes = {name: code for code, name in enumerate(attributes.names)}
+        self._order = _by_code(attributes.codes, count)
+        ends = np.cumsum(np.bincount(attributes.codes, minlength=count))
         self._ends = [0, *ends.tolist()]
         self._replaced: dict[str, Rows] = {}
 
@@ -191,79 +217,12 @@ def _by_code(codes: Rows, count: int) -> Rows:
 
 
 def _last_of_each_key(attributes: Attributes) -> Mask:
-    codes = attributes.keys.indices.to_numpy()
-    dictionary = attributes.keys.dictionary
-    order = _by_code(codes, len(dictionary))
+    codes = attributes.codes
+    order = _by_code(codes, len(attributes.names))
     rows, ordered = attributes.rows[order], codes[order]
     repeated = (rows[1:] == rows[:-1]) & (ordered[1:] == ordered[:-1])
     keep = np.ones(len(codes), np.bool_)
     keep[order[:-1][repeated]] = False
-    empty = pc.index(dictionary, "").as_py()
-    return keep if empty < 0 else keep & (codes != empty)
-
-
-def _text_of(values: pa.StructArray) -> pa.StringArray:
-    texts = values.field("string_value")
-    if not texts.null_count:
-        return texts
-    parts = [texts]
-    for name in ("int_value", "bool_value", "double_value"):
-        column = values.field(name)
-        if column.null_count < len(column):
-            parts.append(pc.cast(column, pa.string()))
-    for name, render in _RENDER.items():
-        column = values.field(name)
-        if column.null_count < len(column):
-            parts.append(_rendered(column, render))
-    return pc.coalesce(*parts) if len(parts) > 1 else texts
-
-
-def _rendered(
-    column: pa.BinaryArray, render: Callable[[bytes], str | None]
-) -> pa.StringArray:
-    # Such values are few and mostly alike (finish reasons): render each once.
-    encoded = column.dictionary_encode()
-    texts = [render(value) for value in encoded.dictionary.to_pylist()]
-    return pa.array(texts, pa.string()).take(encoded.indices)
-
-
-def _plain(value: AnyValue) -> object:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_plain(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return {item.key: _plain(item.value) for item in value.kvlist_value.values}
-    if kind == "bytes_value":
-        return base64.b64encode(value.bytes_value).decode()
-    if kind == "double_value" and not math.isfinite(value.double_value):
-        return str(value.double_value)
-    return getattr(value, kind) if kind else None
-
-
-def _json(value: AnyValue) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
-
-
-def _array_text(payload: bytes) -> str | None:
-    try:
-        return _json(AnyValue(array_value=ArrayValue.FromString(payload)))
-    except DecodeError:
-        return None
-
-
-def _map_text(payload: bytes) -> str | None:
-    try:
-        return _json(AnyValue(kvlist_value=KeyValueList.FromString(payload)))
-    except DecodeError:
-        return None
-
-
-def _bytes_text(payload: bytes) -> str:
-    return base64.b64encode(payload).decode()
-
-
-_RENDER: Final = {
-    "array_value": _array_text,
-    "kvlist_value": _map_text,
-    "bytes_value": _bytes_text,
-}
+    if "" in attributes.names:
+        keep &= codes != attributes.names.index("")
+    return keep

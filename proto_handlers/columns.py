@@ -9,11 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.attributes import Attributes, Mask, Rows
+from proto_handlers.attributes import Attributes, Mask, Rows, offsets_in
+from proto_handlers.scalars import FALSE, ZERO, word
 
 Ints = npt.NDArray[np.int64]
 
 _WHOLE: Final = r"^\d{1,18}(\.0*)?$"
+_TOO_LARGE: Final = 10**18
+_NINE: Final = 9
 NONE: Final = np.int32(-1)
 
 
@@ -25,7 +28,7 @@ class Count(NamedTuple):
 
     def to_arrow(self) -> pa.Int64Array:
         """Return the numbers with nulls where unknown."""
-        return pa.array(self.value, mask=~self.known)
+        return pa.array(self.value, pa.int64(), mask=~self.known)
 
     def or_else(self, other: "Count") -> "Count":
         """Return these numbers, and *other* where they are unknown."""
@@ -56,7 +59,7 @@ class Chosen(NamedTuple):
         places = self.places.get(name)
         if places is None:
             return pa.nulls(self.attributes.owners, pa.string())
-        texts = self.attributes.values.take(pa.array(places, mask=places < 0))
+        texts = self.attributes.chosen(places)
         quoted = pc.starts_with(texts, '"')
         if not pc.any(quoted).as_py():
             return texts
@@ -69,7 +72,7 @@ class Chosen(NamedTuple):
         places = self.places.get(name)
         if places is not None:
             rows = np.flatnonzero(places >= 0)
-            texts = self.attributes.values.take(pa.array(places[rows]))
+            texts = self.attributes.values(places[rows])
             numbers, right = whole_numbers(texts)
             value[rows[right]] = numbers[right]
             known[rows] = right
@@ -118,12 +121,33 @@ def whole_numbers(texts: pa.StringArray) -> tuple[Ints, Mask]:
     Returns:
         The numbers and where the text was one. Negative ones are none.
     """
-    right = pc.fill_null(pc.match_substring_regex(texts, _WHOLE), False)
+    if not _has_digits_only(texts):
+        return _some_whole_numbers(texts)
+    try:
+        numbers = pc.cast(texts, pa.int64())
+    except pa.ArrowInvalid:
+        return _some_whole_numbers(texts)
+    known = numbers.is_valid().to_numpy(zero_copy_only=False)
+    values = pc.fill_null(numbers, ZERO).to_numpy()
+    return values, known & (values < _TOO_LARGE)
+
+
+def _has_digits_only(texts: pa.StringArray) -> bool:
+    # Casting would take signs and hexadecimals, too.
+    offsets, data = offsets_in(texts), texts.buffers()[2]
+    if data is None:
+        return False
+    digits = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]] - np.uint8(48)
+    return bool((digits <= _NINE).all())
+
+
+def _some_whole_numbers(texts: pa.StringArray) -> tuple[Ints, Mask]:
+    right = pc.fill_null(pc.match_substring_regex(texts, _WHOLE), FALSE)
     mask = right.to_numpy(zero_copy_only=False)
     if not mask.any():
         return np.zeros(len(texts), np.int64), mask
     if not mask.all():
-        texts = pc.if_else(right, texts, "0")
+        texts = pc.if_else(right, texts, word("0"))
     if pc.any(pc.match_substring(texts, ".")).as_py():
         texts = pc.replace_substring_regex(texts, r"\..*$", "")
     return pc.cast(texts, pa.int64()).to_numpy(), mask

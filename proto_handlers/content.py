@@ -10,17 +10,28 @@ hash of their values as lines in the order sent.
 
 import hashlib
 import re
-from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.attributes import Addition, Attributes, KeyPlaces, Mask, Rows
+from proto_handlers.attributes import (
+    Addition,
+    Attributes,
+    KeyPlaces,
+    Mask,
+    Rows,
+    offsets_in,
+)
 from proto_handlers.dialects import CONTENT_KEYS
 from proto_handlers.dialects.dialect import MARKER_PREFIX
+from proto_handlers.scalars import word
+from proto_handlers.values import Slots
 
 _INDEXED: Final = re.compile(
     r"(llm\.input_messages|llm\.output_messages|llm\.prompts|llm\.completions"
@@ -81,88 +92,141 @@ def content_group(key: str) -> str | None:
     return key if _UNLISTED.fullmatch(key) else None
 
 
+class Reduced(NamedTuple):
+    """Attributes without content, and what stays of it."""
+
+    attributes: Attributes
+    markers: Addition
+
+    def whole(self, additions: Sequence[Addition] = ()) -> Attributes:
+        """Return the attributes with what stays of content, and *additions*."""
+        return self.attributes.plus([*additions, self.markers])
+
+
 def reduce_content(
-    attributes: Attributes, policy: ContentPolicy, *, messages: Mask | None = None
-) -> Attributes:
+    attributes: Attributes,
+    places: KeyPlaces,
+    policy: ContentPolicy,
+    *,
+    messages: Mask | None = None,
+) -> Reduced:
     """
     Replace content by size and hash, as *policy* says; order is kept.
 
     Args:
         attributes: Of spans, resources, events or links.
 
+        places: Where their keys are.
+
         policy: What to do with content.
 
         messages: The owners whose plainest keys (``content``) are content, too:
             events that stand for a message.
     """
-    places = KeyPlaces(attributes)
-    groups: dict[str, list[Rows]] = defaultdict(list)
+    groups: dict[str, int] = {}
+    found: list[Rows] = []
+    group_of: list[Rows] = []
     for key in places:
         group = content_group(key)
-        found = places.get(key)
-        if found is None or not len(found):
+        entries = places.get(key)
+        if group is None and messages is not None and key in _EVENT_CONTENT_KEYS:
+            group = key
+            if entries is not None:
+                entries = entries[messages[attributes.rows[entries]]]
+        if group is None or entries is None or not len(entries):
             continue
-        if group is not None:
-            groups[group].append(found)
-        elif messages is not None and key in _EVENT_CONTENT_KEYS:
-            groups[key].append(found[messages[attributes.rows[found]]])
-    members = {group: np.sort(np.concatenate(found)) for group, found in groups.items()}
-    members = {group: found for group, found in members.items() if len(found)}
-    if not members:
-        return attributes
-    markers = [
-        _marker(attributes, group, found, policy.hash_key)
-        for group, found in members.items()
-    ]
-    content = np.concatenate(list(members.values()))
-    return _cut(attributes, content, policy).plus(markers)
+        number = groups.setdefault(group, len(groups))
+        found.append(entries)
+        group_of.append(np.full(len(entries), number, np.int32))
+    if not found:
+        return Reduced(attributes, _NO_MARKERS)
+    content, numbers = np.concatenate(found), np.concatenate(group_of)
+    markers = _markers(attributes, content, numbers, tuple(groups), policy.hash_key)
+    return Reduced(_cut(attributes, content, policy), markers)
+
+
+_NO_MARKERS: Final = Addition(
+    (), np.zeros(0, np.int32), np.zeros(0, np.int32), pa.array([], pa.string())
+)
 
 
 def _cut(attributes: Attributes, content: Rows, policy: ContentPolicy) -> Attributes:
-    mask = np.ones(len(attributes.rows), np.bool_)
     if not policy.keep:
+        mask = np.ones(len(attributes.rows), np.bool_)
         mask[content] = False
         return attributes.take(mask)
-    sizes = pc.binary_length(attributes.values.take(pa.array(content)))
-    long = content[pc.fill_null(sizes, 0).to_numpy() > policy.max_bytes]
+    long = content[attributes.sizes(attributes.slots[content]) > policy.max_bytes]
     if not len(long):
         return attributes
-    long.sort()
-    mask[long] = False
-    texts = attributes.values.take(pa.array(long)).cast(pa.binary()).to_pylist()
+    texts = attributes.pool.take(pa.array(attributes.slots[long])).to_pylist()
     # A cut may fall into a character; what is left of it goes.
     cut = [text[: policy.max_bytes].decode(errors="ignore") for text in texts]
-    values = pc.replace_with_mask(attributes.values, pa.array(~mask), pa.array(cut))
-    return attributes._replace(values=values)
-
-
-def _marker(attributes: Attributes, group: str, places: Rows, key: bytes) -> Addition:
-    texts = pc.fill_null(attributes.values.take(pa.array(places)), "")
-    sizes = pc.binary_length(texts)
-    owners = attributes.rows[places]
-    rows, first = np.unique(owners, return_index=True)
-    if len(rows) < len(owners):
-        sizes = pa.array(np.add.reduceat(sizes.to_numpy().astype(np.int64), first))
-        ends = pa.array(np.append(first, len(owners)).astype(np.int32))
-        texts = pc.binary_join(pa.ListArray.from_arrays(ends, texts), "\n")
-    return Addition(
-        MARKER_PREFIX + group, rows.astype(np.int32), marks(texts, sizes, key)
+    slots = attributes.slots.copy()
+    slots[long] = len(attributes.pool) + np.arange(len(long), dtype=np.int32)
+    shorter = pa.array(cut, pa.string()).cast(pa.binary())
+    return attributes._replace(
+        slots=slots, pool=pa.concat_arrays([attributes.pool, shorter])
     )
 
 
-def marks(texts: pa.StringArray, sizes: pa.Array, key: bytes) -> pa.StringArray:
+def _markers(
+    attributes: Attributes,
+    content: Rows,
+    group: Rows,
+    names: tuple[str, ...],
+    key: bytes,
+) -> Addition:
+    """Return what stays of content: one marker per owner and group."""
+    owners = attributes.rows[content]
+    order = np.lexsort((content, owners, group))
+    content, owners, group = content[order], owners[order], group[order]
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = (owners[1:] != owners[:-1]) | (group[1:] != group[:-1])
+    first = np.flatnonzero(fresh)
+    slots = attributes.slots[content]
+    sizes = np.add.reduceat(attributes.sizes(slots), first)
+    texts = marks(_bytes_at(attributes, slots, first), sizes, key)
+    return Addition(
+        tuple(MARKER_PREFIX + name for name in names),
+        group[first],
+        owners[first],
+        texts,
+    )
+
+
+def _bytes_at(
+    attributes: Attributes, slots: Slots, first: npt.NDArray[np.int64]
+) -> list[bytes | memoryview]:
+    """Return the bytes of each group of slots, joined as lines."""
+    data = attributes.pool.buffers()[2]
+    if data is None:
+        return [b""] * len(first)
+    wire = memoryview(data)
+    offsets = offsets_in(attributes.pool)
+    start = np.where(slots < 0, 0, offsets[slots]).tolist()
+    end = np.where(slots < 0, 0, offsets[slots + 1]).tolist()
+    texts: list[bytes | memoryview] = [
+        wire[one:other] for one, other in zip(start, end, strict=True)
+    ]
+    if len(first) == len(texts):
+        return texts
+    bounds = [*first.tolist(), len(texts)]
+    return [
+        texts[one] if other - one == 1 else b"\n".join(texts[one:other])
+        for one, other in pairwise(bounds)
+    ]
+
+
+def marks(
+    texts: Iterable[bytes | memoryview], sizes: npt.NDArray[np.int64], key: bytes
+) -> pa.StringArray:
     """Return what stays of texts with these *sizes* in bytes."""
-    sized = pc.binary_join_element_wise("bytes=", sizes.cast(pa.string()), "")
-    return pc.binary_join_element_wise(sized, content_hashes(texts, key), ";hash=")
-
-
-def content_hashes(texts: pa.StringArray, key: bytes) -> pa.StringArray:
-    """Return a keyed hash of each text as 32 hex digits; equal texts hash alike."""
     new = hashlib.blake2b
-    return pa.array(
-        [
-            new(text or b"", digest_size=16, key=key).hexdigest()
-            for text in texts.cast(pa.binary()).to_pylist()
-        ],
-        pa.string(),
+    hashes = [new(text, digest_size=16, key=key).hexdigest() for text in texts]
+    return pc.binary_join_element_wise(
+        word("bytes="),
+        pa.array(sizes, pa.int64()).cast(pa.string()),
+        word(";hash="),
+        pa.array(hashes, pa.string()),
+        word(""),
     )

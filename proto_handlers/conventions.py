@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -133,13 +134,7 @@ class _Combinations:
         scope = self._scopes[self._scope[row]]
         provider = self._providers[self._provider[row]].lower()
         operation = self._operations[self._operation[row]]
-        return tuple(
-            _FIRST[dialect] + place
-            for place, usage in enumerate(DIALECTS[dialect].usage)
-            if re.search(usage.scope, scope)
-            and re.search(usage.provider, provider)
-            and usage.operation in {"", operation}
-        )
+        return _fitting(int(dialect), scope, provider, operation)
 
     def of_provider(self, test: Callable[[str], bool]) -> Mask:
         """Return where *test* holds of the provider's name, lower case."""
@@ -148,11 +143,26 @@ class _Combinations:
         return mask
 
 
+@lru_cache(maxsize=4096)
+def _fitting(
+    dialect: int, scope: str, provider: str, operation: str
+) -> tuple[int, ...]:
+    return tuple(
+        _FIRST[dialect] + place
+        for place, usage in enumerate(DIALECTS[dialect].usage)
+        if re.search(usage.scope, scope)
+        and re.search(usage.provider, provider)
+        and usage.operation in {"", operation}
+    )
+
+
 def _numbered(texts: pa.StringArray) -> tuple[Rows, list[str]]:
     """Return each text's number and the texts; null is an empty one."""
     encoded = texts.dictionary_encode()
     words = encoded.dictionary.to_pylist()
-    numbers = pc.fill_null(encoded.indices, len(words)).to_numpy()
+    numbers = pc.fill_null(
+        encoded.indices, pa.scalar(len(words), pa.int32())
+    ).to_numpy()
     return numbers, [*words, ""]
 
 
@@ -162,7 +172,7 @@ def _has(attributes: Attributes, places: KeyPlaces, key: str, values: str = "") 
     if found is None:
         return mask
     if values:
-        texts = attributes.values.take(pa.array(found))
+        texts = attributes.values(found)
         fits = pc.match_substring_regex(texts, f"^(?:{values})$")
         found = found[fits.to_numpy(zero_copy_only=False)]
     mask[attributes.rows[found]] = True

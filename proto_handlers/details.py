@@ -13,6 +13,15 @@ import pyarrow.compute as pc
 
 from proto_handlers.attributes import Mask
 from proto_handlers.columns import Chosen, Count, per_distinct, whole_numbers
+from proto_handlers.scalars import (
+    FALSE,
+    NO_COUNT,
+    NO_NUMBER,
+    NO_TEXT,
+    ZERO_LENGTH,
+    number,
+    word,
+)
 from proto_handlers.schema import COST_FIELDS
 
 _COST: Final = COST_FIELDS[0].type
@@ -32,7 +41,7 @@ _TEXTS: Final = (
     "tool_name",
     "tool_call_id",
 )
-_TOOL_ROLES: Final = pa.array(["tool", "retrieval"])
+_TOOL_ROLES: Final = pa.array(["tool", "retrieval"], pa.string())
 _TOOL_NAME: Final = (
     r"^(?:(?:execute_tool|retrieval|running tool:|anthropic\.custom_tool_use) )?"
     r"(.*?)(?:\.(?:tool|run))?$"
@@ -71,13 +80,13 @@ def details_of(
     read["finish_reason"] = chosen.mapped("finish_reason", _reason, pa.string())
     read["error_type"] = _errors(chosen, columns["status_code"], silenced)
     # Some give the whole answer's time as its first token's, if it is not streamed.
-    whole = pc.fill_null(pc.equal(read["streaming"], False), False)
+    whole = pc.fill_null(pc.equal(read["streaming"], FALSE), FALSE)
     first_token = _first_token(chosen, columns["start_unix_nano"])
-    read["time_to_first_token_ms"] = pc.if_else(whole, None, first_token)
+    read["time_to_first_token_ms"] = pc.if_else(whole, NO_NUMBER, first_token)
     read["tool_name"] = _tool_names(read["tool_name"], columns)
     read |= _contents(chosen, columns["span_role"])
     read["sampling_weight"] = pc.fill_null(
-        per_distinct(columns["trace_state"], _weight, pa.float64()), 1.0
+        per_distinct(columns["trace_state"], _weight, pa.float64()), number(1.0)
     )
     return read
 
@@ -144,30 +153,30 @@ def _errors(
     A failure that is the instrumentation's own is none of the call.
     """
     said = chosen.text("error_type")
-    failed = pc.equal(status, "ERROR").to_numpy(zero_copy_only=False)
+    failed = pc.equal(status, word("ERROR")).to_numpy(zero_copy_only=False)
     codes = chosen.number("http_status")
     refused = codes.known & (codes.value >= _LEAST_ERROR_STATUS)
     own = silenced.get("error.type")
     if own is not None:
         failed &= ~own
-        said = pc.if_else(pa.array(own), pa.scalar(None, pa.string()), said)
+        said = pc.if_else(pa.array(own), NO_TEXT, said)
     if not (failed | refused).any():
         return said
     unsaid = said.is_null().to_numpy(zero_copy_only=False)
     by_status = codes.to_arrow().cast(pa.string())
     said = pc.if_else(pa.array(unsaid & refused), by_status, said)
-    return pc.if_else(pa.array(unsaid & failed & ~refused), _OTHER_ERROR, said)
+    return pc.if_else(pa.array(unsaid & failed & ~refused), word(_OTHER_ERROR), said)
 
 
 def _first_token(chosen: Chosen, start: pa.Int64Array) -> pa.DoubleArray:
     seconds = chosen.mapped("ttft_seconds", _number, pa.float64())
     milliseconds = chosen.mapped("ttft_ms", _number, pa.float64())
-    told = pc.coalesce(milliseconds, pc.multiply(seconds, 1000.0))
+    told = pc.coalesce(milliseconds, pc.multiply(seconds, number(1000.0)))
     if not chosen.is_told("first_token_time").any():
         return told
     arrived = chosen.mapped("first_token_time", _unix_nano, pa.int64())
-    passed = pc.divide(pc.subtract(arrived, start).cast(pa.float64()), 1e6)
-    passed = pc.if_else(pc.greater_equal(passed, 0.0), passed, None)
+    passed = pc.divide(pc.subtract(arrived, start).cast(pa.float64()), number(1e6))
+    passed = pc.if_else(pc.greater_equal(passed, number(0.0)), passed, NO_NUMBER)
     return pc.coalesce(told, passed)
 
 
@@ -190,19 +199,17 @@ def _number(text: str) -> float | None:
 
 
 def _contents(chosen: Chosen, roles: pa.StringArray) -> dict[str, pa.Array]:
-    tool = pc.fill_null(pc.is_in(roles, value_set=_TOOL_ROLES), False)
-    call = pc.fill_null(pc.equal(roles, "call"), False)
-    nothing = pa.scalar(None, pa.string())
-    none = pa.scalar(None, pa.int64())
+    tool = pc.fill_null(pc.is_in(roles, value_set=_TOOL_ROLES), FALSE)
+    call = pc.fill_null(pc.equal(roles, word("call")), FALSE)
     _, arguments = _marked(chosen, "arguments_content")
     result_bytes, result = _marked(chosen, "result_content")
     _, sent = _marked(chosen, "input_content")
     system_bytes, system = _marked(chosen, "system_content")
     return {
-        "arguments_hash": pc.if_else(tool, arguments, nothing),
-        "result_hash": pc.if_else(tool, result, nothing),
-        "result_bytes": pc.if_else(tool, result_bytes, none),
-        "input_hash": pc.if_else(call, sent, nothing),
+        "arguments_hash": pc.if_else(tool, arguments, NO_TEXT),
+        "result_hash": pc.if_else(tool, result, NO_TEXT),
+        "result_bytes": pc.if_else(tool, result_bytes, NO_COUNT),
+        "input_hash": pc.if_else(call, sent, NO_TEXT),
         "system_prompt_hash": system,
         "system_prompt_bytes": system_bytes,
     }
@@ -216,9 +223,9 @@ def _marked(chosen: Chosen, name: str) -> tuple[pa.Array, pa.Array]:
     parts = pc.extract_regex(texts, pattern=_MARKER)
     numbers, right = whole_numbers(parts.field("bytes"))
     hashes = parts.field("hash")
-    empty = pc.equal(pc.binary_length(hashes), 0)
-    hashes = pc.if_else(empty, pa.scalar(None, pa.string()), hashes)
-    return pa.array(numbers, mask=~right), hashes
+    empty = pc.equal(pc.binary_length(hashes), ZERO_LENGTH)
+    hashes = pc.if_else(empty, NO_TEXT, hashes)
+    return pa.array(numbers, pa.int64(), mask=~right), hashes
 
 
 def _weight(trace_state: str) -> float | None:

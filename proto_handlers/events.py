@@ -11,6 +11,7 @@ from proto_handlers.attributes import (
     Attributes,
     KeyPlaces,
     Rows,
+    addition,
     from_key_values,
     owners_of,
 )
@@ -18,6 +19,7 @@ from proto_handlers.columns import Ints
 from proto_handlers.content import marks
 from proto_handlers.dialects.dialect import MARKER_PREFIX
 from proto_handlers.dialects.spanledger import FOUND_PREFIX
+from proto_handlers.scalars import word
 
 _FIRST_TOKENS: Final = pa.array(
     [
@@ -25,18 +27,22 @@ _FIRST_TOKENS: Final = pa.array(
         "gen_ai.content.completion.chunk",
         "llm.content.completion.chunk",
         "ai.stream.firstChunk",
-    ]
+    ],
+    pa.string(),
 )
 """Events of OpenInference, OpenLLMetry and Vercel that come with the first chunk."""
 
 _TOOL_CONTENTS: Final = tuple(
-    (event, key, f"{MARKER_PREFIX}gen_ai.tool.call.{part}")
+    (event, key, f"gen_ai.tool.call.{part}")
     for event, key, part in (
         ("gen_ai.tool.message", "content", "arguments"),
         ("gen_ai.choice", "message", "result"),
     )
 )
 """Where the conventions before v1.37 (Strands) put what a tool got and gave."""
+
+
+_TOOL_OPERATIONS: Final = pa.array(["execute_tool"], pa.string())
 
 
 def found_in_events(events: pa.ListArray, start_unix_nano: Ints) -> list[Addition]:
@@ -63,19 +69,19 @@ def _last_said(
     flat: pa.StructArray, spans: Rows, event: str, key: str, field: str
 ) -> Addition:
     """Return an attribute of the last event of a name: it ended the span."""
-    told = np.flatnonzero(pc.equal(flat.field("name"), event))
+    is_told = pc.equal(flat.field("name"), word(event))
+    told = np.flatnonzero(is_told)
     attributes = from_key_values(flat.field("attributes").take(pa.array(told)))
     found = KeyPlaces(attributes).get(key)
     if found is None:
-        return Addition(FOUND_PREFIX + field, spans[:0], pa.array([], pa.string()))
+        return addition(FOUND_PREFIX + field, spans[:0], pa.array([], pa.string()))
     owners = spans[told[attributes.rows[found]]]
     last = np.append(owners[1:] != owners[:-1], True)
-    texts = attributes.values.take(pa.array(found[last]))
-    return Addition(FOUND_PREFIX + field, owners[last], texts)
+    return addition(FOUND_PREFIX + field, owners[last], attributes.values(found[last]))
 
 
 def tool_contents(
-    events: pa.ListArray, attributes: Attributes, key: bytes
+    events: pa.ListArray, attributes: Attributes, places: KeyPlaces, key: bytes
 ) -> list[Addition]:
     """
     Return size and hash of tools' arguments and results that events hold.
@@ -83,17 +89,17 @@ def tool_contents(
     Args:
         events: OTLP events of n spans.
 
-        attributes: The spans' attributes, content already reduced.
+        attributes: The spans' attributes, content included.
+
+        places: Where their keys are.
 
         key: Key of the hashes.
     """
     flat = events.values
-    places = KeyPlaces(attributes)
     said = places.get("gen_ai.operation.name")
     if said is None or not len(flat):
         return []
-    words = attributes.values.take(pa.array(said))
-    is_tool = pc.is_in(words, value_set=pa.array(["execute_tool"]))
+    is_tool = pc.is_in(attributes.values(said), value_set=_TOOL_OPERATIONS)
     tools = np.zeros(attributes.owners, np.bool_)
     tools[attributes.rows[said[is_tool.to_numpy(zero_copy_only=False)]]] = True
     spans = owners_of(events.offsets.to_numpy())
@@ -102,16 +108,18 @@ def tool_contents(
         return []
     of_tools = flat.take(pa.array(rows))
     additions = []
-    for event, name, marker in _TOOL_CONTENTS:
+    for event, name, sent in _TOOL_CONTENTS:
         found = _last_said(of_tools, spans[rows], event, name, "")
-        texts = pc.fill_null(found.values, "")
-        told = places.get(marker)
-        if told is not None:
-            new = ~np.isin(found.rows, attributes.rows[told])
-            found = found._replace(rows=found.rows[new])
-            texts = texts.filter(pa.array(new))
+        texts = found.values.cast(pa.binary()).to_pylist()
+        new = np.ones(len(texts), np.bool_)
+        for key_sent in (sent, MARKER_PREFIX + sent):
+            told = places.get(key_sent)
+            if told is not None:
+                new &= ~np.isin(found.rows, attributes.rows[told])
+        kept = [text or b"" for text, is_new in zip(texts, new, strict=True) if is_new]
+        sizes = np.array([len(text) for text in kept], np.int64)
         additions.append(
-            Addition(marker, found.rows, marks(texts, pc.binary_length(texts), key))
+            addition(MARKER_PREFIX + sent, found.rows[new], marks(kept, sizes, key))
         )
     return additions
 
@@ -127,5 +135,5 @@ def _first_tokens(flat: pa.StructArray, spans: Rows, start: Ints) -> Addition:
     arrived = flat.field("time_unix_nano").to_numpy()[told].astype(np.int64)
     right = arrived >= start[owners]
     passed = (arrived[right] - start[owners[right]]) / 1e6
-    texts = pa.array(passed).cast(pa.string())
-    return Addition(FOUND_PREFIX + "ttft_ms", owners[right].astype(np.int32), texts)
+    texts = pa.array(passed, pa.float64()).cast(pa.string())
+    return addition(FOUND_PREFIX + "ttft_ms", owners[right].astype(np.int32), texts)

@@ -20,6 +20,7 @@ from proto_handlers.attributes import (
     KeyPlaces,
     Mask,
     Rows,
+    addition,
 )
 from proto_handlers.dialects import DIALECTS
 from proto_handlers.dialects.dialect import Dialect, Document, Excerpt, flatten
@@ -49,16 +50,17 @@ class Scoped(NamedTuple):
     scopes: Sequence[str]
 
 
-def extract(attributes: Attributes, scoped: Scoped) -> Attributes:
-    """Return the attributes with what is found inside them; order is kept."""
-    places = KeyPlaces(attributes)
+def extract(
+    attributes: Attributes, places: KeyPlaces, scoped: Scoped
+) -> list[Addition]:
+    """Return what is found inside attributes, as attributes."""
     present = [
         (place, dialect)
         for place, dialect in _SOURCES
         if any(source.key in places for source in _texts_of(dialect))
     ]
     if not present:
-        return attributes
+        return []
     findings = _Findings(attributes, places)
     for place, dialect in present:
         own = scoped.dialects == place
@@ -67,7 +69,7 @@ def extract(attributes: Attributes, scoped: Scoped) -> Attributes:
             findings.read(document, own, drops)
         for excerpt in dialect.excerpts:
             findings.quote(excerpt, own)
-    return attributes.plus(findings.additions())
+    return findings.additions()
 
 
 def _texts_of(dialect: Dialect) -> "tuple[Document | Excerpt, ...]":
@@ -106,7 +108,7 @@ class _Findings:
         if not len(where):
             return
         owners = self._attributes.rows[where]
-        texts = self._attributes.values.take(pa.array(where)).to_pylist()
+        texts = self._attributes.values(where).to_pylist()
         for owner, text in zip(owners.tolist(), texts, strict=True):
             found = _read(document, text)
             if found is not None:
@@ -132,7 +134,7 @@ class _Findings:
         for pattern in excerpt.patterns:
             if not len(where):
                 return
-            texts = self._attributes.values.take(pa.array(where))
+            texts = self._attributes.values(where)
             quoted = pc.struct_field(pc.extract_regex(texts, pattern), "found")
             hit = quoted.is_valid().to_numpy(zero_copy_only=False)
             owners = self._attributes.rows[where[hit]]
@@ -145,7 +147,7 @@ class _Findings:
     def additions(self) -> list[Addition]:
         """Return the findings as attributes."""
         return [
-            Addition(
+            addition(
                 FOUND_PREFIX + name,
                 np.array(sorted(texts), np.int32),
                 pa.array([texts[owner] for owner in sorted(texts)], pa.string()),
@@ -174,8 +176,8 @@ class _Findings:
             if kind is None:
                 return np.zeros(0, np.int32)
             if source.kinds:
-                said = self._attributes.values.take(pa.array(kind))
-                is_meant = pc.is_in(said, value_set=pa.array(source.kinds))
+                said = self._attributes.values(kind)
+                is_meant = pc.is_in(said, value_set=pa.array(source.kinds, pa.string()))
                 kind = kind[is_meant.to_numpy(zero_copy_only=False)]
             meant = np.zeros(self._attributes.owners, np.bool_)
             meant[self._attributes.rows[kind]] = True

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from proto_handlers.attributes import Attributes, KeyPlaces, Mask, Rows, from_maps
 from proto_handlers.columns import NONE, Chosen
 from proto_handlers.dialects import DIALECTS, IDENTITY_KEYS
+from proto_handlers.scalars import FALSE, word
 from proto_handlers.schema import IDENTITY
 
 _AGENT_NAME = r"^(?:invoke_agent )?(.*?)(?:\.(?:agent|run|workflow|kickoff))?$"
@@ -59,7 +60,8 @@ def agent_names(
     own: pa.StringArray, roles: pa.StringArray, names: pa.StringArray, codes: Rows
 ) -> pa.StringArray:
     """Return the agents' names: of spans whose name is all that tells it, that."""
-    nameless = pc.and_(own.is_null(), pc.fill_null(pc.equal(roles, "agent"), False))
+    is_agent = pc.fill_null(pc.equal(roles, word("agent")), FALSE)
+    nameless = pc.and_(own.is_null(), is_agent)
     nameless = nameless.to_numpy(zero_copy_only=False) & _NAMED[codes]
     if not nameless.any():
         return own
@@ -99,9 +101,9 @@ def _differs_from_previous(
     entries: Attributes, offsets: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32]
 ) -> Mask:
     different: Mask = sizes[1:] != sizes[:-1]
-    values = entries.values.dictionary_encode(null_encoding="encode")
-    keys = entries.keys.indices.to_numpy()
-    texts = values.indices.to_numpy()
+    keys = entries.codes
+    # Entries of a map have their texts in order.
+    texts = entries.pool.dictionary_encode(null_encoding="encode").indices.to_numpy()
     rows = entries.rows
     place = np.arange(len(rows)) - offsets[rows]
     comparable = np.zeros(len(sizes), np.bool_)

@@ -17,12 +17,13 @@ from proto_handlers.details import details_of
 from proto_handlers.dialects import DIALECTS
 from proto_handlers.dialects.dialect import flatten
 from proto_handlers.identities import agent_names, identities_of, identity_keys
+from proto_handlers.scalars import FALSE, word
 from proto_handlers.schema import WIRE_FIELDS, normalised_schema
 from proto_handlers.spoken import dialects_of, operations_of, roles_of, silence_lies
 from proto_handlers.usage import usage_of
 
 _USES: Final = flatten(DIALECTS)
-_NAMES: Final = pa.array([dialect.name for dialect in DIALECTS])
+_NAMES: Final = pa.array([dialect.name for dialect in DIALECTS], pa.string())
 
 
 def normalise(
@@ -60,7 +61,7 @@ def normalise(
     columns |= usage_of(chosen, codes, wire["scope_name"], said, places)
     columns["span_role"] = roles_of(columns["operation"])
     columns |= details_of(chosen, columns, silenced)
-    is_call = pc.fill_null(pc.equal(columns["span_role"], "call"), False)
+    is_call = pc.fill_null(pc.equal(columns["span_role"], word("call")), FALSE)
     columns["is_call"] = is_call
     columns["is_total"] = pc.and_not(columns["has_usage"], is_call)
     columns |= identities_of(

@@ -13,6 +13,7 @@ from proto_handlers.attributes import (
     Attributes,
     KeyPlaces,
     Rows,
+    addition,
     from_key_values,
     owners_of,
 )
@@ -20,6 +21,7 @@ from proto_handlers.content import ContentPolicy, reduce_content
 from proto_handlers.events import found_in_events, tool_contents
 from proto_handlers.extraction import Scoped, extract
 from proto_handlers.projection import request_handler
+from proto_handlers.scalars import NO_CODE, NO_TEXT, ZERO_LENGTH
 from proto_handlers.schema import RAW_SCHEMA
 from proto_handlers.spoken import dialects_of
 
@@ -29,9 +31,10 @@ MENDED_KEY: Final = "spanledger.time_mended"
 """Attribute set on spans whose start or end was missing or out of order."""
 
 _KINDS: Final = pa.array(
-    ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
+    ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"],
+    pa.string(),
 )
-_STATUSES: Final = pa.array(["UNSET", "OK", "ERROR"])
+_STATUSES: Final = pa.array(["UNSET", "OK", "ERROR"], pa.string())
 _AFTER_FIRST_LINE: Final = r"(?s)^([^\n]{0,256}).*$"
 _LAST_NANO: Final = np.uint64(2**63 - 1)
 _HEX: Final = np.frombuffer(
@@ -134,18 +137,12 @@ def _decode_batch(
     received = np.array([p.received_unix_nano for p in payloads], np.int64)
     received = received[payload_of_span]
     start, end, mended = _times(spans, received)
-    attributes = from_key_values(spans.field("attributes"))
-    attributes = attributes.plus(
-        [_mended(mended), *found_in_events(spans.field("events"), start)]
-    )
     scope = scopes.values.field("scope")
     scope_name = _null_if_empty(scope.field("name"))
-    attributes = extract(attributes, _scoped(attributes, scope_name, scope_of_span))
-    attributes = reduce_content(attributes, policy)
-    attributes = attributes.plus(
-        tool_contents(spans.field("events"), attributes, policy.hash_key)
+    attributes = _attributes(
+        spans, scope_name, scope_of_span, policy, start=start, mended=mended
     )
-    resource = reduce_content(
+    resource = _reduced(
         from_key_values(resources.values.field("resource").field("attributes")), policy
     )
     tenants = pa.array([p.tenant for p in payloads], pa.string())
@@ -179,11 +176,44 @@ def _decode_batch(
     return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA), bad
 
 
+def _attributes(
+    spans: pa.StructArray,
+    scope_names: pa.StringArray,
+    scope_of_span: Rows,
+    policy: ContentPolicy,
+    *,
+    start: Nanos,
+    mended: npt.NDArray[np.bool_],
+) -> Attributes:
+    """Return the spans' attributes: what is found added, what is content cut."""
+    attributes = from_key_values(spans.field("attributes"))
+    places = KeyPlaces(attributes)
+    events = spans.field("events")
+    additions = [
+        _mended(mended),
+        *found_in_events(events, start),
+        *extract(
+            attributes, places, _scoped(attributes, places, scope_names, scope_of_span)
+        ),
+        *tool_contents(events, attributes, places, policy.hash_key),
+    ]
+    return reduce_content(attributes, places, policy).whole(additions)
+
+
+def _reduced(
+    attributes: Attributes,
+    policy: ContentPolicy,
+    messages: npt.NDArray[np.bool_] | None = None,
+) -> Attributes:
+    places = KeyPlaces(attributes)
+    return reduce_content(attributes, places, policy, messages=messages).whole()
+
+
 def _valid(spans: pa.StructArray) -> npt.NDArray[np.bool_]:
     valid = np.ones(len(spans), np.bool_)
     for name, width in (("trace_id", 16), ("span_id", 8)):
         ids = spans.field(name)
-        right = pc.equal(pc.binary_length(ids), width)
+        right = pc.equal(pc.binary_length(ids), pa.scalar(width, pa.int32()))
         zero = pc.equal(ids, pa.scalar(bytes(width), pa.binary()))
         valid &= pc.and_not(right, zero).to_numpy(zero_copy_only=False)
     for name in ("start_time_unix_nano", "end_time_unix_nano"):
@@ -205,17 +235,20 @@ def _times(
 
 def _mended(mended: npt.NDArray[np.bool_]) -> Addition:
     rows = np.flatnonzero(mended).astype(np.int32)
-    return Addition(MENDED_KEY, rows, pa.array(["true"] * len(rows), pa.string()))
+    return addition(MENDED_KEY, rows, pa.array(["true"] * len(rows), pa.string()))
 
 
 def _scoped(
-    attributes: Attributes, scope_names: pa.StringArray, scope_of_span: Rows
+    attributes: Attributes,
+    places: KeyPlaces,
+    scope_names: pa.StringArray,
+    scope_of_span: Rows,
 ) -> Scoped:
     encoded = scope_names.dictionary_encode()
-    scope_code = pc.fill_null(encoded.indices, -1).to_numpy()[scope_of_span]
+    scope_code = pc.fill_null(encoded.indices, NO_CODE).to_numpy()[scope_of_span]
     names = _taken(scope_names, scope_of_span)
     return Scoped(
-        dialects_of(names, attributes, KeyPlaces(attributes)),
+        dialects_of(names, attributes, places),
         scope_code,
         encoded.dictionary.to_pylist(),
     )
@@ -224,7 +257,7 @@ def _scoped(
 def hex_text(ids: pa.BinaryArray, width: int) -> pa.StringArray:
     """Return ids of *width* bytes as lower-case hex; null if all zeros or no such."""
     zeros = pa.scalar(bytes(width), pa.binary())
-    right = pc.equal(pc.binary_length(ids), width)
+    right = pc.equal(pc.binary_length(ids), pa.scalar(width, pa.int32()))
     if not pc.all(right).as_py():
         ids = pc.if_else(right, ids, zeros)
     fixed = ids.cast(pa.binary(width))
@@ -235,7 +268,7 @@ def hex_text(ids: pa.BinaryArray, width: int) -> pa.StringArray:
     is_zero = pc.equal(ids, zeros)
     if not pc.any(is_zero).as_py():
         return array
-    return pc.if_else(is_zero, pa.scalar(None, pa.string()), array)
+    return pc.if_else(is_zero, NO_TEXT, array)
 
 
 def _status_messages(status: pa.StructArray, policy: ContentPolicy) -> pa.StringArray:
@@ -251,13 +284,11 @@ def _status_messages(status: pa.StructArray, policy: ContentPolicy) -> pa.String
 
 
 def _null_if_empty(texts: pa.StringArray) -> pa.StringArray:
-    return pc.if_else(
-        pc.equal(pc.binary_length(texts), 0), pa.scalar(None, pa.string()), texts
-    )
+    return pc.if_else(pc.equal(pc.binary_length(texts), ZERO_LENGTH), NO_TEXT, texts)
 
 
 def _word(codes: pa.Int32Array, words: pa.StringArray) -> pa.StringArray:
-    numbers = pc.fill_null(codes, 0).to_numpy(zero_copy_only=False)
+    numbers = pc.fill_null(codes, ZERO_LENGTH).to_numpy(zero_copy_only=False)
     known = (numbers >= 0) & (numbers < len(words))
     return words.take(pa.array(np.where(known, numbers, 0)))
 
@@ -273,17 +304,17 @@ def _value_of(attributes: Attributes, keys: tuple[str, ...]) -> pa.StringArray:
         found = places.get(key)
         if found is not None:
             chosen[attributes.rows[found]] = found
-    return attributes.values.take(pa.array(chosen, mask=chosen < 0))
+    return attributes.chosen(chosen)
 
 
 def _events(events: pa.ListArray, policy: ContentPolicy) -> pa.ListArray:
     flat = events.values
     # The older conventions' messages are events, as gen_ai.user.message.
     messages = pc.starts_with(flat.field("name"), "gen_ai.")
-    attributes = reduce_content(
+    attributes = _reduced(
         from_key_values(flat.field("attributes")),
         policy,
-        messages=messages.to_numpy(zero_copy_only=False),
+        messages.to_numpy(zero_copy_only=False),
     )
     nanos = np.minimum(flat.field("time_unix_nano").to_numpy(), _LAST_NANO)
     kind = RAW_SCHEMA.field("events").type
@@ -296,7 +327,7 @@ def _events(events: pa.ListArray, policy: ContentPolicy) -> pa.ListArray:
 
 def _links(links: pa.ListArray, policy: ContentPolicy) -> pa.ListArray:
     flat = links.values
-    attributes = reduce_content(from_key_values(flat.field("attributes")), policy)
+    attributes = _reduced(from_key_values(flat.field("attributes")), policy)
     kind = RAW_SCHEMA.field("links").type
     values = pa.StructArray.from_arrays(
         [

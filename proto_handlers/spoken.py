@@ -1,6 +1,7 @@
 """What spans say they are: their dialect, and their operation in one vocabulary."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -13,12 +14,20 @@ from proto_handlers.attributes import Attributes, KeyPlaces, Mask, Rows
 from proto_handlers.columns import NONE
 from proto_handlers.dialects import DIALECTS
 from proto_handlers.dialects.dialect import matches_scope, meaning_of
+from proto_handlers.scalars import NO_CODE
 
 _KINDS: Final = tuple(
     (place, kind)
     for place, dialect in reversed(list(enumerate(DIALECTS)))
     for kind in reversed(dialect.kinds)
 )
+_SHARED_KINDS: Final = tuple(
+    kind
+    for number, (_, kind) in enumerate(_KINDS)
+    if all(kind is not later for _, later in _KINDS[number + 1 :])
+)
+"""Every kind once, at the place where it counts."""
+
 _CALLS: Final = frozenset(
     {
         "chat",
@@ -56,7 +65,7 @@ def dialects_of(
         [_dialect_of_scope(scope) for scope in encoded.dictionary.to_pylist()] + [NONE],
         np.int32,
     )
-    indices = pc.fill_null(encoded.indices, len(by_scope) - 1).to_numpy()
+    indices = pc.fill_null(encoded.indices, NO_CODE).to_numpy()
     codes = by_scope[indices]
     if (codes != NONE).all():
         return codes
@@ -69,6 +78,7 @@ def dialects_of(
     return codes
 
 
+@lru_cache(maxsize=4096)
 def _dialect_of_scope(scope: str) -> int:
     for place, dialect in enumerate(DIALECTS):
         if matches_scope(dialect, scope):
@@ -91,7 +101,7 @@ def silence_lies(
             if found is None:
                 continue
             own = codes[attributes.rows[found]] == place
-            texts = attributes.values.take(pa.array(found))
+            texts = attributes.values(found)
             false = pc.match_substring_regex(texts, f"^(?:{lie.values})$")
             hit = own & false.to_numpy(zero_copy_only=False)
             if hit.any():
@@ -114,27 +124,37 @@ def operations_of(
     """
     words: list[str] = []
     operation = np.full(attributes.owners, NONE, np.int32)
-    for own in (False, True):
-        for place, kind in _KINDS:
-            found = places.get(kind.key)
-            if found is None:
-                continue
-            rows = attributes.rows[found]
-            if own:
-                mine = codes[rows] == place
-                rows, found = rows[mine], found[mine]
-            texts = attributes.values.take(pa.array(found))
-            meant = _meanings(texts, kind.operations, words, _plain)
-            said = meant != NONE
-            operation[rows[said]] = meant[said]
-    for place in np.unique(codes).tolist():
+    said: dict[str, tuple[Rows, pa.Array, Rows]] = {}
+    present = set(np.unique(codes).tolist())
+    of_any = [(None, kind) for kind in _SHARED_KINDS]
+    of_own = [(place, kind) for place, kind in _KINDS if place in present]
+    for place, kind in (*of_any, *of_own):
+        found = places.get(kind.key)
+        if found is None:
+            continue
+        if kind.key not in said:
+            encoded = attributes.values(found).dictionary_encode()
+            said[kind.key] = (
+                attributes.rows[found],
+                encoded.dictionary,
+                pc.fill_null(encoded.indices, NO_CODE).to_numpy(),
+            )
+        rows, texts, numbers = said[kind.key]
+        meant = _meanings(texts, kind.operations, words, _plain)[numbers]
+        told = meant != NONE
+        if place is not None:
+            told &= codes[rows] == place
+        operation[rows[told]] = meant[told]
+    for place in present:
         if place == NONE or not DIALECTS[place].names:
             continue
-        kept = [number for number, word in enumerate(words) if _keeps(word)]
-        mine = np.flatnonzero((codes == place) & ~np.isin(operation, kept))
-        meant = _meanings(names.take(pa.array(mine)), DIALECTS[place].names, words, str)
-        said = meant != NONE
-        operation[mine[said]] = meant[said]
+        keeps = np.array([*map(_keeps, words), False], np.bool_)
+        mine = np.flatnonzero((codes == place) & ~keeps[operation])
+        encoded = names.take(pa.array(mine)).dictionary_encode()
+        meant = _meanings(encoded.dictionary, DIALECTS[place].names, words, str)
+        meant = meant[encoded.indices.to_numpy()]
+        told = meant != NONE
+        operation[mine[told]] = meant[told]
     return pa.array(words, pa.string()).take(pa.array(operation, mask=operation < 0))
 
 
@@ -159,14 +179,15 @@ def _meanings(
     words: list[str],
     read: Callable[[str], str],
 ) -> npt.NDArray[np.int32]:
-    """Return each text's operation as a place in *words*, which grows."""
-    if not len(texts):
-        return np.zeros(0, np.int32)
-    encoded = texts.dictionary_encode()
+    """
+    Return each text's operation as a place in *words*, which grows.
+
+    One entry more than texts stands for no text.
+    """
     codes = []
-    for text in encoded.dictionary.to_pylist():
+    for text in texts.to_pylist():
         word = meaning_of(operations, read(text))
         if word is not None and word not in words:
             words.append(word)
         codes.append(NONE if word is None else words.index(word))
-    return np.array(codes, np.int32)[encoded.indices.to_numpy()]
+    return np.array([*codes, NONE], np.int32)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from proto_handlers.attributes import KeyPlaces, Mask, Rows
 from proto_handlers.columns import Chosen, Count
 from proto_handlers.conventions import Conventions, conventions_of
+from proto_handlers.scalars import word
 
 _PLAIN_COUNTS: Final = (
     "cache_write_5m_tokens",
@@ -135,7 +136,7 @@ def _with_reasoning(
 
 
 def _convention(exclusive: Mask, contradicted: Mask, told: Mask) -> pa.StringArray:
-    words = pa.array(["inclusive", "exclusive", "inferred_exclusive"])
+    words = pa.array(["inclusive", "exclusive", "inferred_exclusive"], pa.string())
     places = np.where(contradicted, 2, exclusive).astype(np.int32)
     return words.take(pa.array(places, mask=~told))
 
@@ -148,4 +149,4 @@ def _operation(
     """A span with counts and a model that says no operation is taken for a chat."""
     named = pc.or_(models[0].is_valid(), models[1].is_valid())
     silent = pc.and_(said.is_null(), pc.and_(pa.array(has_usage), named))
-    return pc.if_else(silent, "chat", said)
+    return pc.if_else(silent, word("chat"), said)

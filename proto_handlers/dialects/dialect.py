@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, Literal, NamedTuple
 
 Convention = Literal["inclusive", "exclusive"]
@@ -215,9 +216,14 @@ def matches_scope(dialect: Dialect, scope: str) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Return whether *text* is *pattern*, whose outer ``*`` stand for any rest."""
-    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
-    return re.fullmatch(expression, text, re.DOTALL) is not None
+    """Return whether *text* is *pattern*, whose ``*`` stand for any text."""
+    return _expression(pattern).fullmatch(text) is not None
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = (re.escape(part) for part in pattern.split("*"))
+    return re.compile(".*".join(parts), re.DOTALL)
 
 
 def meaning_of(operations: Mapping[str, str], text: str) -> str | None:
