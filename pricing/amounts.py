@@ -1,6 +1,6 @@
 """Counts times rates: exact integer arithmetic on whole columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -39,14 +39,15 @@ class Amounts:
 
         lacking: Where something used has no rate; None means nowhere.
 
-        has_rate: Where something used has a rate; given if *lacking* is.
+        rateless: Where nothing used has a rate although something lacks one; None
+            means nowhere.
     """
 
     parts: dict[str, Pico]
     total: Pico
     out_of_range: Mask | None
     lacking: Mask | None
-    has_rate: Mask | None
+    rateless: Mask | None
 
 
 class RateTable:
@@ -93,15 +94,16 @@ class RateTable:
             return rows
         found = rows * self.tiers
         for tier in range(self.tiers - 1):
-            found += input_tokens > self._above[tier].take(rows)
+            found += input_tokens > self._above[tier].take(rows, mode="clip")
         return found
 
 
 class _Term(NamedTuple):
-    """Something used and its rates by position; a missing rate is 0."""
+    """Something used, a number that none exceeds, and its rates by position."""
 
     column: str
     numbers: Count
+    most: int
     rates: Pico
 
 
@@ -109,53 +111,74 @@ def amounts_of(usage: Usage, in_force: CardsInForce) -> Amounts:
     """Return the cost of n calls by the cards in force."""
     table = RateTable(in_force.cards)
     where = table.positions(in_force.rows, usage.input_tokens)
-    terms, lacking, has_rate = _terms(usage, table, where)
+    terms = _terms(usage, table, len(where))
+    lacking, rateless = _gaps(usage, table, where)
     sums = _sums(terms, where)
     divisors = table.divisors[where] if table.divisors.max() > 1 else None
     out_of_range = _mend_large(sums, terms, where, divisors)
-    total = np.zeros(len(where), np.int64)
-    for part in sums.values():
-        total += part
-    return Amounts(sums, total, out_of_range, lacking, has_rate)
+    return Amounts(sums, _total(sums, len(where)), out_of_range, lacking, rateless)
 
 
-def _terms(
-    usage: Usage, table: RateTable, where: Positions
-) -> tuple[list[_Term], Mask | None, Mask | None]:
+def _terms(usage: Usage, table: RateTable, rows: int) -> list[_Term]:
     terms: list[_Term] = []
-    used: list[tuple[Count, Pico]] = []
     for column, names in PARTS.items():
         for name in names:
-            count = usage.classes.get(name)
             rates = table.of(name)
-            if count is not None:
-                used.append((count, rates))
+            if name in usage.classes:
+                numbers, most = usage.classes[name], usage.most[name]
+                terms.append(_Term(column, numbers, most, rates))
             elif name == "request" and rates.max() > 0:
-                count = np.ones(len(where), np.int64)
-            if count is not None:
-                terms.append(_Term(column, count, np.maximum(rates, 0)))
-    if all(rates.min() >= 0 for _, rates in used):
-        return terms, None, None
-    lacking, has_rate = np.zeros((2, len(where)), np.bool_)
-    for count, rates in used:
-        is_used = count > 0
-        is_missing = (rates == MISSING).take(where)
-        lacking |= is_missing & is_used
-        has_rate |= ~is_missing & is_used
-    return terms, lacking, has_rate
+                terms.append(_Term(column, np.ones(rows, np.int64), 1, rates))
+    return terms
+
+
+def _gaps(
+    usage: Usage, table: RateTable, where: Positions
+) -> tuple[Mask | None, Mask | None]:
+    """Return where something used has no rate, and where nothing used has one."""
+    used = [(numbers, table.of(name)) for name, numbers in usage.classes.items()]
+    lacking: Mask | None = None
+    for numbers, rates in used:
+        if rates.min() == MISSING:
+            found = (rates == MISSING).take(where, mode="clip")
+            found &= numbers > 0
+            lacking = found if lacking is None else lacking | found
+    if lacking is None or not lacking.any():
+        return None, None
+    rows = np.flatnonzero(lacking)
+    has_rate = np.zeros(len(rows), np.bool_)
+    for numbers, rates in used:
+        has_rate |= (numbers[rows] > 0) & (rates[where[rows]] != MISSING)
+    if has_rate.all():
+        return lacking, None
+    rateless = lacking.copy()
+    rateless[rows] = ~has_rate
+    return lacking, rateless
 
 
 def _sums(terms: Sequence[_Term], where: Positions) -> dict[str, Pico]:
-    """Return what each part adds up to; wraps where it is out of range."""
+    """
+    Return what each part adds up to; wraps where it is out of range.
+
+    A missing rate is 0.
+    """
     sums: dict[str, Pico] = {}
     for term in terms:
-        product = term.rates.take(where)
+        # Positions are right by construction; clipping is how numpy checks fastest.
+        product = np.maximum(term.rates, 0).take(where, mode="clip")
         product *= term.numbers
         if term.column in sums:
             sums[term.column] += product
         else:
             sums[term.column] = product
     return sums
+
+
+def _total(sums: Mapping[str, Pico], rows: int) -> Pico:
+    total: Pico | None = None
+    for part in sums.values():
+        total = part.copy() if total is None else np.add(total, part, out=total)
+    return np.zeros(rows, np.int64) if total is None else total
 
 
 def _mend_large(
@@ -170,14 +193,15 @@ def _mend_large(
     A bound that holds for all calls settles almost every batch. Otherwise an estimate
     in floats sorts out all but those near a limit, which are done in exact integers.
     """
-    bound = sum(int(term.numbers.max()) * int(term.rates.max()) for term in terms)
+    bound = sum(term.most * max(int(term.rates.max()), 0) for term in terms)
     if bound <= MAX_PICO:
         if divisors is not None:
             _divide(sums, divisors)
         return None
     estimate = np.zeros(len(where), np.float64)
     for term in terms:
-        estimate += term.numbers * term.rates[where].astype(np.float64)
+        rates = np.maximum(term.rates, 0).astype(np.float64)
+        estimate += term.numbers * rates[where]
     usd = estimate if divisors is None else estimate / divisors
     out_of_range = usd > MAX_PICO * 1.01
     doubtful = np.flatnonzero(
@@ -218,7 +242,7 @@ def _exact_parts(
 ) -> dict[str, int]:
     exact: dict[str, int] = {}
     for term in terms:
-        cost = int(term.numbers[row]) * int(term.rates[where[row]])
+        cost = int(term.numbers[row]) * max(int(term.rates[where[row]]), 0)
         exact[term.column] = exact.get(term.column, 0) + cost
     running = before = 0
     for column in [column for column in PARTS if column in exact]:

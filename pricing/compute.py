@@ -40,8 +40,8 @@ COST_SCHEMA: Final = pa.schema(
 )
 """Columns that `price_calls` returns."""
 
-_BLOCK_ROWS: Final = 1 << 16
-"""Rows priced at a time, so that intermediate columns stay in the processor's cache."""
+_BLOCK_ROWS: Final = 1 << 18
+"""Rows priced at a time: intermediate columns stay in the cache, keys are few."""
 
 _PREFERRED_REPORTS: Final = ("openrouter",)
 """Sellers whose answer carries what they charged, which no list knows."""

@@ -1,8 +1,9 @@
 """The rate card of each call: resolved once per kind of call, then taken by row."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from pricing.rate_cards import RateCard
 
 Codes = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.intp]
+Words = list[str | None]
 
 _MAX_TABLE: Final = 1 << 20
 """Combinations up to which a table is cheaper than hashing."""
@@ -55,7 +57,7 @@ def cards_in_force(
         if card is None:
             changing.append(code)
         card_of_key[code] = shelf.put(card or plan[-1].card)
-    positions: Positions = card_of_key.take(codes)
+    positions: Positions = card_of_key.take(codes, mode="clip")
     if changing:
         _place_changing(positions, codes, times, _Changing(plans, changing, shelf))
     return CardsInForce(tuple(shelf.cards), positions)
@@ -89,8 +91,9 @@ def _place_changing(
 ) -> None:
     is_changing = np.zeros(len(changing.plans), np.bool_)
     is_changing[changing.codes] = True
-    rows = np.flatnonzero(is_changing.take(codes))
-    rows = rows[np.argsort(codes[rows], kind="stable")]
+    rows = np.flatnonzero(is_changing.take(codes, mode="clip"))
+    own = codes[rows].astype(np.min_scalar_type(len(changing.plans)))
+    rows = rows[np.argsort(own, kind="stable")]
     edges = np.searchsorted(codes[rows], [*changing.codes, len(changing.plans)])
     for code, start, end in zip(changing.codes, edges[:-1], edges[1:], strict=True):
         plan, mine = changing.plans[code], rows[start:end]
@@ -114,43 +117,77 @@ def _distinct_keys(
     calls: Mapping[str, pa.Array], rows: int, fields: Sequence[str]
 ) -> tuple[list[CallKey], Codes]:
     """Return the different keys, and for each call the position of its key."""
-    codes = np.zeros(rows, np.int64)
-    keys: list[dict[str, str]] = [{}]
+    mixture = _Mixture([{}], (), np.zeros(1, np.int64).repeat(rows))
     for name in fields:
         column = calls.get(name)
-        if column is None or column.null_count == rows:
-            continue
-        words, numbers = _encoded(column)
-        radix = len(words)
-        if len(keys) > 1:
-            numbers = codes * radix + numbers
-        codes, distinct = _renumbered(numbers, len(keys) * radix)
-        pairs = [divmod(int(code), radix) for code in distinct]
-        keys = [_with(keys[key], name, words[word]) for key, word in pairs]
-    return [CallKey(**key) for key in keys], codes
+        if column is not None and column.null_count < rows:
+            mixture = mixture.with_field(name, *_encoded(column))
+    mixture = mixture.settled()
+    return [CallKey(**key) for key in mixture.keys], mixture.codes
+
+
+class _Mixture(NamedTuple):
+    """
+    Combinations of texts as numbers.
+
+    Attributes:
+        keys: What the first digit of a number means.
+
+        digits: Names of the further digits, and what each means.
+
+        codes: The number of each call.
+    """
+
+    keys: list[dict[str, str]]
+    digits: tuple[tuple[str, Words], ...]
+    codes: Codes
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return math.prod(len(words) for _, words in self.digits) * len(self.keys)
+
+    def with_field(self, name: str, words: Words, numbers: Codes) -> "_Mixture":
+        """Return the combinations with a further text."""
+        if self.size == 1:
+            return self._replace(digits=((name, words),), codes=numbers)
+        mixture = self
+        if self.size * len(words) > _MAX_TABLE:
+            mixture = self.settled()
+        codes = np.multiply(mixture.codes, len(words), dtype=np.int64)
+        codes += numbers
+        return _Mixture(mixture.keys, (*mixture.digits, (name, words)), codes)
+
+    def settled(self) -> "_Mixture":
+        """Return the combinations that occur, numbered from 0."""
+        codes, distinct = _renumbered(self.codes, self.size)
+        return _Mixture([self._key(int(code)) for code in distinct], (), codes)
+
+    def _key(self, code: int) -> dict[str, str]:
+        texts = {}
+        for name, words in reversed(self.digits):
+            code, digit = divmod(code, len(words))
+            word = words[digit]
+            if word is not None:
+                texts[name] = word
+        return self.keys[code] | texts
 
 
 def _telling_fields(calls: Mapping[str, pa.Array], book: PriceBook) -> list[str]:
     """Return the fields that tell keys of this batch apart."""
     fields = list(book.key_fields)
     asked, answered = calls.get("request_model"), calls.get("response_model")
-    if asked is not None and answered is not None and asked.type == answered.type:
-        # Comparing is a quarter of encoding, and most calls get what they ask for.
-        same = pc.equal(asked, answered)
-        if not same.null_count and pc.all(same).as_py():
-            fields.remove("request_model")
+    # Comparing is a tenth of encoding, and most calls get what they ask for.
+    if asked is not None and answered is not None and asked.equals(answered):
+        fields.remove("request_model")
     return fields
 
 
-def _with(key: dict[str, str], name: str, word: str | None) -> dict[str, str]:
-    return key if word is None else {**key, name: word}
-
-
-def _encoded(column: pa.Array) -> tuple[list[str | None], Codes]:
+def _encoded(column: pa.Array) -> tuple[Words, Codes]:
     """Return the different texts of a column, null among them, and each row's."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    words: list[str | None] = [*column.dictionary.to_pylist(), None]
+    words: Words = [*column.dictionary.to_pylist(), None]
     numbers = column.indices
     if numbers.null_count:
         numbers = numbers.fill_null(len(words) - 1)
@@ -167,4 +204,4 @@ def _renumbered(codes: Codes, size: int) -> tuple[Codes, Codes]:
     distinct = np.flatnonzero(seen)
     places = np.empty(size, np.int64)
     places[distinct] = np.arange(len(distinct))
-    return places.take(codes), distinct
+    return places.take(codes, mode="clip"), distinct

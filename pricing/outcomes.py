@@ -1,6 +1,7 @@
 """How each call was priced: status and reason, the card's unless the call says more."""
 
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -82,24 +83,27 @@ def judge(
     """
     facts = _Facts(calls, counts, usage, in_force)
     outcomes = Outcomes(in_force)
-    told = counts.any_given()
-    _judge_halves(outcomes, facts, told)
+    untold = counts.none_given()
+    _judge_halves(outcomes, facts)
     _judge_caches(outcomes, facts)
-    part = facts.by_token & facts.is_true("usage_incomplete")
-    outcomes.set("partial", "usage_incomplete lower_bound", part)
+    part = facts.is_true("usage_incomplete")
+    if part is not None:
+        part = part & facts.by_token
+        outcomes.set("partial", "usage_incomplete lower_bound", part)
     if usage.mended is not None:
         mended = usage.mended & facts.by_token
         outcomes.set("partial", "usage_inconsistent lower_bound", mended)
-    if amounts.lacking is not None and amounts.has_rate is not None:
+    if amounts.lacking is not None:
         lacking = amounts.lacking & facts.by_token
         outcomes.set("partial", "rate_missing lower_bound", lacking)
-        outcomes.set("unpriced", "rate_missing", lacking & ~amounts.has_rate)
+    if amounts.rateless is not None:
+        outcomes.set("unpriced", "rate_missing", amounts.rateless & facts.by_token)
     outcomes.set("unpriced", "out_of_range", amounts.out_of_range)
     outcomes.set("unpriced", "out_of_range", counts.too_large)
     outcomes.set("unpriced", "usage_invalid", counts.negative)
-    if not told.all():
+    if untold is not None:
         per_call = facts.of_card(lambda card: card.per_call)
-        outcomes.set("unpriced", "no_usage", ~told & ~per_call)
+        outcomes.set("unpriced", "no_usage", untold & ~per_call)
     _judge_failed(outcomes, calls.get("error_type"), counts)
     return outcomes
 
@@ -118,7 +122,11 @@ class _Facts:
         self.usage = usage
         self._calls = calls
         self._in_force = in_force
-        self.by_token = self.of_card(_is_by_token)
+
+    @cached_property
+    def by_token(self) -> Mask:
+        """Where the price goes by what was used, and is known."""
+        return self.of_card(_is_by_token)
 
     def of_card(self, test: Callable[[RateCard], bool]) -> Mask:
         """Return for which calls *test* holds of the card."""
@@ -126,11 +134,11 @@ class _Facts:
         mask: Mask = np.array(results, np.bool_).take(self._in_force.rows)
         return mask
 
-    def is_true(self, field: str) -> Mask:
-        """Return where a column of truth values is true."""
+    def is_true(self, field: str) -> Mask | None:
+        """Return where a column of truth values is true; None means nowhere."""
         column = self._calls.get(field)
-        if column is None or column.null_count == len(column):
-            return np.zeros(self.counts.rows, np.bool_)
+        if column is None or not pc.any(column).as_py():
+            return None
         mask: Mask = pc.fill_null(column, False).to_numpy(zero_copy_only=False)
         return mask
 
@@ -152,24 +160,28 @@ def _rate(card: RateCard, usage_class: str) -> int:
     return card.rates[0][USAGE_CLASSES.index(usage_class)]
 
 
-def _judge_halves(outcomes: Outcomes, facts: _Facts, told: Mask) -> None:
-    """Mark calls of which only the input or only the output was counted."""
+def _judge_halves(outcomes: Outcomes, facts: _Facts) -> None:
+    """
+    Mark calls of which only the input or only the output was counted.
+
+    Those of which nothing was counted are judged later.
+    """
     if facts.counts.has_nulls("output_tokens"):
-        half = told & facts.by_token & ~facts.counts.is_given("output_tokens")
+        half = facts.by_token & ~facts.counts.is_given("output_tokens")
         half &= facts.of_card(lambda card: _rate(card, "output") > 0)
         half &= ~facts.is_in("operation", COUNTLESS_OPERATIONS)
         outcomes.set("partial", "output_unknown lower_bound", half)
     if facts.counts.has_nulls("input_tokens"):
-        half = told & facts.by_token & ~facts.counts.is_given("input_tokens")
+        half = facts.by_token & ~facts.counts.is_given("input_tokens")
         half &= facts.of_card(lambda card: _rate(card, "input") > 0)
         outcomes.set("partial", "input_unknown lower_bound", half)
 
 
 def _judge_caches(outcomes: Outcomes, facts: _Facts) -> None:
     """Mark calls whose cached part is unknown and would change the price."""
-    blind = facts.by_token & facts.is_true("cache_unknown")
-    if blind.any():
-        _judge_blind(outcomes, facts, blind)
+    blind = facts.is_true("cache_unknown")
+    if blind is not None:
+        _judge_blind(outcomes, facts, blind & facts.by_token)
     audio = facts.usage.classes.get("input_audio")
     cached = facts.usage.classes.get("cache_read")
     if audio is not None and cached is not None:

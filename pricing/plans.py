@@ -44,12 +44,18 @@ class Schedule:
     def holds(self, times: Times) -> npt.NDArray[np.bool_]:
         """Return for each time whether it is inside the hours."""
         days = times // _DAY
-        inside = np.isin((days + _THURSDAY) % 7, sorted(self.weekdays))
-        if self.except_days:
-            inside &= ~np.isin(days, sorted(self.except_days))
+        first, last = int(days.min()), int(days.max())
+        inside = self._on_days(first, last).take(days - first, mode="clip")
         if self.hours:
             inside &= self._in_hours(times - days * _DAY)
         return inside
+
+    def _on_days(self, first: int, last: int) -> npt.NDArray[np.bool_]:
+        days = np.arange(first, last + 1)
+        on = np.isin((days + _THURSDAY) % 7, sorted(self.weekdays))
+        if self.except_days:
+            on &= ~np.isin(days, sorted(self.except_days))
+        return on
 
     def _in_hours(self, clock: Times) -> npt.NDArray[np.bool_]:
         inside = np.zeros(len(clock), np.bool_)
@@ -111,8 +117,13 @@ def only_card(plan: Plan, first: int, last: int) -> RateCard | None:
 def choose_entries(plan: Plan, times: Times) -> npt.NDArray[np.intp]:
     """Return for each time the position in *plan* of the entry in force."""
     chosen = np.full(len(times), len(plan) - 1, np.intp)
+    if not len(times):
+        return chosen
+    first, last = int(times.min()), int(times.max())
     open_ = np.ones(len(times), np.bool_)
     for position, entry in enumerate(plan[:-1]):
+        if entry.end <= first or entry.start > last:
+            continue
         holds = open_ & (times >= entry.start) & (times < entry.end)
         for schedule in entry.schedules:
             holds &= schedule.holds(times)

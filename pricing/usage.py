@@ -7,7 +7,7 @@ are inside the input, reasoning, audio and image tokens inside the output.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,8 @@ class Counts:
         values: Columns that are not null in every row, null as 0, every number
             between 0 and `MAX_COUNT`.
 
+        most: The largest number of each of these columns.
+
         columns: The same columns as they came.
 
         negative: Where a count was below zero; None means nowhere.
@@ -58,6 +60,7 @@ class Counts:
 
     rows: int
     values: Mapping[str, Count]
+    most: Mapping[str, int]
     columns: Mapping[str, pa.Array]
     negative: Mask | None
     too_large: Mask | None
@@ -69,26 +72,26 @@ class Counts:
         column = self.columns[name]
         if not column.null_count:
             return np.ones(self.rows, np.bool_)
-        given: Mask = column.is_valid().to_numpy(zero_copy_only=False)
-        return given
+        return _validity(column)
 
     def has_nulls(self, name: str) -> bool:
         """Return whether the column is null in some row."""
         return name not in self.values or bool(self.columns[name].null_count)
 
-    def any_given(self) -> Mask:
-        """Return where at least one count is not null."""
-        some = np.zeros(self.rows, np.bool_)
+    def none_given(self) -> Mask | None:
+        """Return where all counts are null; None means nowhere."""
+        if not all(map(self.has_nulls, self.values)):
+            return None
+        none = np.ones(self.rows, np.bool_)
         for name in self.values:
-            if not self.has_nulls(name):
-                return self.is_given(name)
-            some |= self.is_given(name)
-        return some
+            none &= ~self.is_given(name)
+        return none if none.any() else None
 
 
 def read_counts(calls: Mapping[str, pa.Array], rows: int) -> Counts:
     """Return the count columns of *calls*, which may lack any of them."""
     values: dict[str, Count] = {}
+    most: dict[str, int] = {}
     negative: Mask | None = None
     too_large: Mask | None = None
     for name in COUNT_FIELDS:
@@ -96,24 +99,34 @@ def read_counts(calls: Mapping[str, pa.Array], rows: int) -> Counts:
         if column is None or column.null_count == rows:
             continue
         numbers = _numbers(pc.cast(column, pa.int64()))
-        if numbers.min() < 0:
+        # Without their sign, negative numbers are the largest: one look finds both.
+        most[name] = int(numbers.view(np.uint64).max())
+        if most[name] > MAX_COUNT:
             negative = _either(negative, numbers < 0)
-        if numbers.max() > MAX_COUNT:
             too_large = _either(too_large, numbers > MAX_COUNT)
+            numbers = np.clip(numbers, 0, MAX_COUNT)
+            most[name] = MAX_COUNT
         values[name] = numbers
-    if negative is not None or too_large is not None:
-        values = {name: np.clip(one, 0, MAX_COUNT) for name, one in values.items()}
     columns = {name: calls[name] for name in values}
-    return Counts(rows, values, columns, negative, too_large)
+    return Counts(rows, values, most, columns, negative, too_large)
 
 
 def _numbers(column: pa.Array) -> Count:
+    """Return a column as numbers, null as 0."""
     if not column.null_count:
         numbers: Count = column.to_numpy()
         return numbers
     values = np.frombuffer(column.buffers()[1], np.int64)
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
-    return np.where(valid, values[column.offset : column.offset + len(column)], 0)
+    values = values[column.offset : column.offset + len(column)]
+    # A product takes a fifth of the time that choosing by a random mask does.
+    return values * _validity(column)
+
+
+def _validity(column: pa.Array) -> Mask:
+    first, skipped = divmod(column.offset, 8)
+    bits = np.frombuffer(column.buffers()[0], np.uint8)[first:]
+    flags = np.unpackbits(bits, count=skipped + len(column), bitorder="little")
+    return flags[skipped:].view(np.bool_)
 
 
 def _either(mask: Mask | None, other: Mask) -> Mask:
@@ -128,6 +141,8 @@ class Usage:
     Attributes:
         classes: Numbers by usage class; a class that no call used is absent.
 
+        most: For each of them a number that none exceeds.
+
         input_tokens: All tokens of input, which decides the tier.
 
         mended: Where parts exceeded the whole; the whole is then what its parts
@@ -135,8 +150,16 @@ class Usage:
     """
 
     classes: Mapping[str, Count]
+    most: Mapping[str, int]
     input_tokens: Count
     mended: Mask | None
+
+
+class Part(NamedTuple):
+    """Numbers of one usage class, and a number that none exceeds."""
+
+    numbers: Count
+    most: int
 
 
 def split_usage(counts: Counts) -> Usage:
@@ -146,15 +169,8 @@ def split_usage(counts: Counts) -> Usage:
     Writes to a cache whose time to live is not told count as five-minute ones. Cached
     audio counts only where it is told; other cached tokens are taken for text.
     """
-    value = counts.values.get
-    parts: dict[str, Count | None] = {
-        **_cache_writes(counts),
-        "cache_read_audio": value("cache_read_audio_tokens"),
-        "input_image": value("input_image_tokens"),
-        "reasoning": value("reasoning_tokens"),
-        "output_audio": value("output_audio_tokens"),
-        "output_image": value("output_image_tokens"),
-        "web_search": value("web_search_requests"),
+    parts = _cache_writes(counts) | {
+        usage_class: _part(counts, name) for usage_class, name in _OWN_COUNT.items()
     }
     rest = _Remainders(counts)
     cached_audio = parts["cache_read_audio"]
@@ -167,10 +183,28 @@ def split_usage(counts: Counts) -> Usage:
         parts["output_audio"],
         parts["output_image"],
     )
-    classes = {
-        name: part for name, part in parts.items() if part is not None and part.any()
-    }
-    return Usage(classes, _total_input(counts, classes, rest.mended), rest.mended)
+    used = {name: part for name, part in parts.items() if part is not None}
+    classes = {name: part.numbers for name, part in used.items()}
+    most = {name: part.most for name, part in used.items()}
+    total = _total_input(counts, classes, rest.mended)
+    return Usage(classes, most, total, rest.mended)
+
+
+_OWN_COUNT: Final = {
+    "cache_read_audio": "cache_read_audio_tokens",
+    "input_image": "input_image_tokens",
+    "reasoning": "reasoning_tokens",
+    "output_audio": "output_audio_tokens",
+    "output_image": "output_image_tokens",
+    "web_search": "web_search_requests",
+}
+"""Count columns that are a class as they are."""
+
+
+def _part(counts: Counts, name: str) -> Part | None:
+    """Return a count column, or None if all of it is zero."""
+    most = counts.most.get(name, 0)
+    return Part(counts.values[name], most) if most else None
 
 
 _INSIDE: Final = (
@@ -196,14 +230,16 @@ def _total_input(
     return total
 
 
-def _cache_writes(counts: Counts) -> dict[str, Count | None]:
-    one_hour = counts.values.get("cache_write_1h_tokens")
-    untold = counts.values.get("cache_write_tokens")
+def _cache_writes(counts: Counts) -> dict[str, Part | None]:
+    one_hour = _part(counts, "cache_write_1h_tokens")
+    untold = _part(counts, "cache_write_tokens")
     if untold is not None and one_hour is not None:
-        untold = np.maximum(untold - one_hour, 0)
-    five_minutes = counts.values.get("cache_write_5m_tokens")
+        rest = np.maximum(untold.numbers - one_hour.numbers, 0)
+        untold = Part(rest, untold.most)
+    five_minutes = _part(counts, "cache_write_5m_tokens")
     if untold is not None and five_minutes is not None:
-        five_minutes = np.maximum(untold, five_minutes)
+        longer = np.maximum(untold.numbers, five_minutes.numbers)
+        five_minutes = Part(longer, max(untold.most, five_minutes.most))
     return {
         "cache_write_5m": untold if five_minutes is None else five_minutes,
         "cache_write_1h": one_hour,
@@ -217,17 +253,16 @@ class _Remainders:
         self.mended: Mask | None = None
         self._counts = counts
 
-    def of(self, name: str, *parts: Count | None) -> Count | None:
-        whole = self._counts.values.get(name)
-        taken = [part for part in parts if part is not None]
-        if whole is None or not taken:
-            return whole
-        left = whole - taken[0]
+    def of(self, name: str, *parts: Part | None) -> Part | None:
+        taken = [part.numbers for part in parts if part is not None]
+        if not taken or name not in self._counts.values:
+            return _part(self._counts, name)
+        left = self._counts.values[name] - taken[0]
         for part in taken[1:]:
             left -= part
         if left.min() < 0:
             self._mend(name, left)
-        return left
+        return Part(left, self._counts.most[name])
 
     def _mend(self, name: str, left: Count) -> None:
         # Parts of a whole that was not told contradict nothing.
