@@ -56,6 +56,20 @@ _CALL_HEAD: Final = (
     _column("service_name", _TEXT, "service.name of the resource"),
 )
 
+CARRY_FIELDS: Final = (
+    _column(
+        "new_tokens", _COUNT, "input that the chain sent here first; null off the curve"
+    ),
+    _column(
+        "resent_tokens",
+        _COUNT,
+        "history sent again; the rest of the input is the chain's first prompt again",
+    ),
+    _column("resent_usd", _COST, "dollars for history sent again"),
+    _column("waste_reason", _TEXT, "why the call bought nothing: failed, repeat, loop"),
+)
+"""What the growth detector says of a call."""
+
 _CALL_TAIL: Final = (
     _column("feature_source", _TEXT, "where the feature came from"),
     _column("operation", _TEXT, "chat, embeddings, ...", null=False),
@@ -103,6 +117,7 @@ _CALL_TAIL: Final = (
     _column("input_hash", _TEXT, "hash of the input messages"),
     _column("system_prompt_hash", _TEXT, "hash of the system instructions"),
     _column("system_prompt_bytes", _COUNT, "size of the system instructions"),
+    *CARRY_FIELDS,
 )
 
 PRICE_INPUT_FIELDS: Final = (
@@ -187,6 +202,12 @@ GROWTH_FIELDS: Final = (
     _column("waste_tokens", _COUNT, "avoidable tokens"),
     _column("resent_usd", _SUM, "dollars for history sent again"),
     _column("waste_usd", _SUM, "dollars for avoidable tokens"),
+    _column("carried_result_tokens", _COUNT, "part of resent_tokens: tool results"),
+    _column("carried_output_tokens", _COUNT, "part of resent_tokens: own answers"),
+    _column("carried_other_tokens", _COUNT, "part of resent_tokens: unexplained"),
+    _column("carried_result_usd", _SUM, "part of resent_usd: tool results"),
+    _column("carried_output_usd", _SUM, "part of resent_usd: own answers"),
+    _column("carried_other_usd", _SUM, "part of resent_usd: unexplained"),
     _column("severity", _TEXT, "none, info, warning or critical"),
 )
 """Verdict on a chain; on a run it is that of its costliest chain."""
@@ -208,6 +229,8 @@ _TOOL_HEAD: Final = (
     _column("result_bytes", _COUNT, "size of the result in bytes"),
     _column("result_tokens", _COUNT, "size of the result in tokens"),
     _column("result_tokens_source", _TEXT, "reported, difference or size"),
+    _column("first_sent_tokens", _COUNT, "tokens of it in the first prompt with it"),
+    _column("first_sent_usd", _SUM, "dollars for sending it first"),
     _column("carried_tokens", _COUNT, "tokens of the result sent again later"),
     _column("carried_usd", _SUM, "dollars for sending it again"),
     _column("carried_steps", pa.int32(), "later calls that carried it"),

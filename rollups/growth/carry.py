@@ -36,6 +36,9 @@ class Resent:
     Attributes:
         resent: Tokens of history in the prompt beyond the first prompt.
 
+        new: Tokens that the chain sent here first; all of its first prompt. What is
+            neither is the first prompt again.
+
         excess: Tokens beyond the size of the first prompt.
 
         keep: Share of every older item that is still in this prompt, 0 to 1.
@@ -44,6 +47,7 @@ class Resent:
     """
 
     resent: Ints
+    new: Ints
     excess: Ints
     keep: Floats
     entered: Floats
@@ -116,7 +120,8 @@ def measure_resent(curve: Curve, change: Ints, sizes: Sizes) -> Resent:
     keep[segments.starts] = 0.0
     entered = np.ones(segments.size)
     np.divide(fresh, known, out=entered, where=~whole & (fresh < known))
-    return Resent(resent=resent, excess=excess, keep=keep, entered=entered)
+    new = np.where(segments.place > 0, fresh, first)
+    return Resent(resent=resent, new=new, excess=excess, keep=keep, entered=entered)
 
 
 def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carried:
@@ -136,7 +141,7 @@ def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carri
     older[segments.starts] = 0.0
     inside = np.flatnonzero(asked.enters >= 0)
     at = asked.enters[inside]
-    items = _lay_out(segments, segments.owner[at])
+    items = _lay_out(len(segments.counts), segments.owner[at])
     weights = np.zeros(items.segments.size)
     weights[items.results] = sizes.tokens[inside] * (resent.entered * lasting)[at]
     weights[items.answers] = _sums(segments, answers * lasting)
@@ -160,9 +165,8 @@ def carry_outside(segments: Segments, keep: Floats, wasted: Bools) -> Floats:
     return share
 
 
-def _lay_out(segments: Segments, owner: Ints) -> Items:
-    """Place the results of each segment, *owner* per result, and two more items."""
-    count = len(segments.counts)
+def _lay_out(count: int, owner: Ints) -> Items:
+    """Place results, *owner* per result in order, and two more items per segment."""
     inner = from_counts(np.bincount(owner, minlength=count) + 2)
     return Items(
         segments=inner,

@@ -4,6 +4,9 @@ import numpy as np
 
 from rollups.growth.segments import Bools, Floats, Ints, Segments
 
+MAX_COST_PICO_USD = 10**18
+"""A row's cost is below this: ``DECIMAL(18, 12)`` holds no more."""
+
 _WEIGHT_BITS = 31
 _WEIGHT_MASK = (1 << _WEIGHT_BITS) - 1
 """Group weights stay below 2**31, so that a remainder times a weight fits int64."""

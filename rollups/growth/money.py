@@ -1,6 +1,6 @@
 """Dollars of what was sent again, at each call's own rates, in whole pico-USD."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -22,35 +22,79 @@ class Amounts:
     known: Bools
 
 
-def price_resent(calls: pa.Table, curve: Curve, resent: Resent) -> Amounts:
+@dataclass(frozen=True, slots=True)
+class Prompts:
     """
-    Return what the tokens sent again cost in each counted call.
+    What the parts of each counted call's prompt cost.
 
-    They sit in the prompt after the first prompt's tokens. The cached part of a
-    prompt is its beginning, the part written to the cache comes next. Each part
-    costs its share of the call's own cost of that class, rounded down. Where a
-    call does not tell its cache apart the result is an upper bound.
+    The cached part of a prompt is its beginning, the part written to the cache comes
+    next. Where a call does not tell its cache apart, what is cached costs too much:
+    dollars are an upper bound then.
     """
+
+    read: "_Class"
+    written: "_Class"
+    plain: "_Class"
+    lump: Bools
+
+
+def read_prompts(calls: pa.Table, curve: Curve) -> Prompts:
+    """Return tokens and cost of each class of the prompts on the curve."""
     read = _class(calls, curve, "cache_read_tokens", "cache_read_cost_usd")
     written = _class(calls, curve, "cache_write_tokens", "cache_write_cost_usd")
     cached = np.minimum(read.tokens, curve.input_tokens)
     writes = np.minimum(written.tokens, curve.input_tokens - cached)
     plain = curve.input_tokens - cached - writes
-    begin = curve.input_tokens[curve.segments.starts][curve.segments.owner]
-    end = begin + resent.resent
-    from_read = np.clip(np.minimum(cached, end) - begin, 0, resent.resent)
-    from_write = np.minimum(cached + writes, end) - np.maximum(cached, begin)
-    from_write = np.clip(from_write, 0, resent.resent - from_read)
-    from_plain = resent.resent - from_read - from_write
-    total = np.zeros(curve.segments.size, dtype=np.int64)
-    known = (resent.resent == 0) | ~_lump_sum(calls, curve.rows)
-    uncached = _Class(plain, *_cost(calls, curve.rows, "input_cost_usd"))
-    for part, of in ((from_read, read), (from_write, written), (from_plain, uncached)):
+    return Prompts(
+        read=replace(read, inside=cached),
+        written=replace(written, inside=writes),
+        plain=_Class(plain, plain, *_cost(calls, curve.rows, "input_cost_usd")),
+        lump=_lump_sum(calls, curve.rows),
+    )
+
+
+def price_part(prompts: Prompts, begin: Ints, tokens: Ints) -> Amounts:
+    """
+    Return what *tokens* of each prompt cost, which stand from place *begin* on.
+
+    Each class costs its share of the call's own cost of that class, rounded down.
+    """
+    end = begin + tokens
+    cached, written = prompts.read.inside, prompts.written.inside
+    from_read = np.clip(np.minimum(cached, end) - begin, 0, tokens)
+    from_write = np.minimum(cached + written, end) - np.maximum(cached, begin)
+    from_write = np.clip(from_write, 0, tokens - from_read)
+    total = np.zeros(len(tokens), dtype=np.int64)
+    known = (tokens == 0) | ~prompts.lump
+    for part, of in (
+        (from_read, prompts.read),
+        (from_write, prompts.written),
+        (tokens - from_read - from_write, prompts.plain),
+    ):
         rows = np.flatnonzero(part)
-        tokens = np.maximum(of.tokens[rows], part[rows])
-        total[rows] += share(of.cost[rows], part[rows], tokens)[0]
+        whole = np.maximum(of.tokens[rows], part[rows])
+        total[rows] += share(of.cost[rows], part[rows], whole)[0]
         known[rows] &= of.known[rows]
     return Amounts(pico_usd=np.where(known, total, 0), known=known)
+
+
+def price_resent(prompts: Prompts, curve: Curve, resent: Resent) -> Amounts:
+    """
+    Return what the tokens sent again cost in each counted call.
+
+    They sit in the prompt after the first prompt's tokens.
+    """
+    begin = curve.input_tokens[curve.segments.starts][curve.segments.owner]
+    return price_part(prompts, begin, resent.resent)
+
+
+def price_new(prompts: Prompts, curve: Curve, resent: Resent) -> Amounts:
+    """
+    Return what the tokens cost that each counted call sent first.
+
+    They are the end of the prompt: of a chain's first call, all of it.
+    """
+    return price_part(prompts, curve.input_tokens - resent.new, resent.new)
 
 
 def price_whole(calls: pa.Table, rows: Ints) -> Amounts:
@@ -80,16 +124,19 @@ def resent_usd(curve: Curve, by_call: Amounts) -> Amounts:
     return Amounts(np.where(known, segments.sums(by_call.pico_usd), 0), known)
 
 
-def carried_usd(
-    curve: Curve, asked: Asked, carried: Carried, by_segment: Amounts
-) -> Amounts:
+def carried_usd(carried: Carried, by_segment: Amounts) -> Ints:
     """Split each segment's dollars over its items by their tokens, exactly."""
-    items = carried.items
     weights = carried.shares.astype(np.float64)
-    shares = apportion(by_segment.pico_usd, weights, items.segments)
+    return apportion(by_segment.pico_usd, weights, carried.items.segments)
+
+
+def of_results(
+    shares: Ints, by_segment: Amounts, curve: Curve, asked: Asked, carried: Carried
+) -> Amounts:
+    """Return the dollars of each tool row, in asked order, of its segment's items."""
     inside = np.flatnonzero(asked.enters >= 0)
     amounts = np.zeros(len(asked.rows), dtype=np.int64)
-    amounts[inside] = shares[items.results]
+    amounts[inside] = shares[carried.items.results]
     known = np.ones(len(asked.rows), dtype=np.bool_)
     known[inside] = by_segment.known[curve.segments.owner[asked.enters[inside]]]
     return Amounts(amounts, known)
@@ -98,13 +145,14 @@ def carried_usd(
 @dataclass(frozen=True, slots=True)
 class _Class:
     tokens: Ints
+    inside: Ints
     cost: Ints
     known: Bools
 
 
 def _class(calls: pa.Table, curve: Curve, tokens: str, cost: str) -> _Class:
     counts = np.clip(integers(calls, tokens, null=0)[curve.rows], 0, TOKEN_LIMIT)
-    return _Class(counts, *_cost(calls, curve.rows, cost))
+    return _Class(counts, counts, *_cost(calls, curve.rows, cost))
 
 
 def _cost(calls: pa.Table, rows: Ints, name: str) -> tuple[Ints, Bools]:

@@ -43,12 +43,16 @@ class Asked:
         enters: Index on the curve of the call whose prompt has the result; -1 if
             there is none yet.
 
+        opening: Index on the curve of the first call, for results that stand before
+            it; else -1.
+
         charged: Whether the chain has counted calls, so that its carry is known.
     """
 
     rows: Ints
     caller: Ints
     enters: Ints
+    opening: Ints
     charged: Bools
 
 
@@ -96,9 +100,22 @@ def match_results(
     enters = np.where((caller >= 0) & following[caller + 1], caller + 1, -1)
     counted = np.zeros(keys.chains + 1, dtype=np.bool_)
     counted[curve.chain] = True
+    charged = counted[keys.of_tools[rows]]
     return Asked(
-        rows=rows, caller=caller, enters=enters, charged=counted[keys.of_tools[rows]]
+        rows=rows,
+        caller=caller,
+        enters=enters,
+        opening=_opening(curve, keys.of_tools[rows], early=charged & (caller < 0)),
+        charged=charged,
     )
+
+
+def _opening(curve: Curve, chain: Ints, *, early: Bools) -> Ints:
+    """Return the first counted call of the chains of rows that are *early*, else -1."""
+    opening = np.full(len(chain), -1, dtype=np.int64)
+    first = np.searchsorted(curve.chain, chain[early])
+    opening[early] = curve.segments.starts[first]
+    return opening
 
 
 def size_results(tool_calls: pa.Table, asked: Asked, curve: Curve) -> Sizes:

@@ -1,5 +1,6 @@
 """The growth detector: one verdict per chain, and the carry of each tool result."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,17 +15,20 @@ from rollups.growth.chains import (
     read_conversations,
 )
 from rollups.growth.columns import usd_column, word_column
+from rollups.growth.entry import FirstSent, first_sent
+from rollups.growth.filled import call_columns, carried_columns, tool_columns
 from rollups.growth.gathered import Gathered
 from rollups.growth.loops import Loops, find_loops
-from rollups.growth.money import Amounts, carried_usd, price_resent, resent_usd
-from rollups.growth.results import (
-    SOURCES,
-    UNKNOWN,
-    Asked,
-    Sizes,
-    match_results,
-    size_results,
+from rollups.growth.money import (
+    Amounts,
+    carried_usd,
+    of_results,
+    price_new,
+    price_resent,
+    read_prompts,
+    resent_usd,
 )
+from rollups.growth.results import Asked, Sizes, match_results, size_results
 from rollups.growth.segments import Ints, prefix_sums
 from rollups.growth.severity import (
     DEFAULT_LIMITS,
@@ -40,10 +44,11 @@ from rollups.schema import CHAIN_SCHEMA
 
 
 class Verdicts(NamedTuple):
-    """What `judge_chains` returns: chains by key, and all tool calls in input order."""
+    """What `judge_chains` returns: chains by key, the others in input order."""
 
     chains: pa.Table
     tool_calls: pa.Table
+    calls: pa.Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,11 @@ class _Findings:
     loops: Loops
     resent: Resent
     carried: Carried
+    resent_by_call: Amounts
     resent_usd: Amounts
+    shares_usd: Ints
     carried_usd: Amounts
+    first_sent: FirstSent
     waste: Waste
 
 
@@ -91,9 +99,11 @@ def judge_chains(
 
     Returns:
         One row of `CHAIN_SCHEMA` per chain of *calls*, ordered by trace, run and
-        chain id; and *tool_calls*, same rows and order, with ``result_tokens``,
-        ``result_tokens_source`` and the ``carried_`` columns filled. Tokens and
-        dollars are exact and add up; dollars are null where a price is missing.
+        chain id; *tool_calls*, same rows and order, with ``result_tokens``,
+        ``result_tokens_source``, the ``first_sent_`` and the ``carried_`` columns
+        filled; and *calls*, same rows and order, with `rollups.schema.CARRY_FIELDS`
+        filled. Tokens and dollars are exact and add up; dollars are null where a
+        price is missing.
         Data never makes this function raise.
     """
     conversations = read_conversations(calls, tool_calls)
@@ -101,7 +111,22 @@ def judge_chains(
     long = too_long(calls, conversations, baselines)
     return Verdicts(
         chains=_chain_table(calls, tool_calls, conversations, found, long, limits),
-        tool_calls=_completed(tool_calls, found),
+        tool_calls=_filled(
+            tool_calls,
+            tool_columns(
+                found.asked,
+                found.sizes,
+                found.carried,
+                found.carried_usd,
+                found.first_sent,
+            ),
+        ),
+        calls=_filled(
+            calls,
+            call_columns(
+                calls, conversations, found.resent, found.resent_by_call, found.loops
+            ),
+        ),
     )
 
 
@@ -115,8 +140,11 @@ def _investigate(
     resent = measure_resent(curve, steps.change, sizes)
     carried = attribute(curve, resent, asked, sizes)
     loops = find_loops(tool_calls, asked, curve)
-    by_segment = resent_usd(curve, price_resent(calls, curve, resent))
-    by_result = carried_usd(curve, asked, carried, by_segment)
+    prompts = read_prompts(calls, curve)
+    by_call = price_resent(prompts, curve, resent)
+    by_segment = resent_usd(curve, by_call)
+    shares_usd = carried_usd(carried, by_segment)
+    by_result = of_results(shares_usd, by_segment, curve, asked, carried)
     return _Findings(
         steps=steps,
         asked=asked,
@@ -127,8 +155,11 @@ def _investigate(
         loops=loops,
         resent=resent,
         carried=carried,
+        resent_by_call=by_call,
         resent_usd=by_segment,
+        shares_usd=shares_usd,
         carried_usd=by_result,
+        first_sent=first_sent(resent, asked, sizes, price_new(prompts, curve, resent)),
         waste=measure_waste(
             calls, conversations, steps, resent, asked, carried, by_result, loops
         ),
@@ -189,6 +220,7 @@ def _chain_table(
         "waste_tokens": pa.array(found.waste.tokens),
         "resent_usd": usd_column(usd.pico_usd, usd.known),
         "waste_usd": usd_column(found.waste.usd.pico_usd, found.waste.usd.known),
+        **carried_columns(chains, found.carried, found.shares_usd, usd.known),
         "severity": word_column(grade(flags, limits), SEVERITIES),
     }
     return pa.table([columns[name] for name in CHAIN_SCHEMA.names], CHAIN_SCHEMA)
@@ -222,21 +254,8 @@ def _jump_tools(
     return tool_calls.column("tool_name").take(pa.array(tool, mask=tool < 0))
 
 
-def _completed(tool_calls: pa.Table, found: _Findings) -> pa.Table:
-    asked = found.asked
-    placed = np.empty_like(asked.rows)
-    placed[asked.rows] = np.arange(len(placed))
-    source = found.sizes.source[placed]
-    free = ~asked.charged[placed]
-    priced = found.carried_usd.known[placed] & ~free
-    filled = {
-        "result_tokens": pa.array(found.sizes.tokens[placed], mask=source == UNKNOWN),
-        "result_tokens_source": word_column(source, SOURCES),
-        "carried_tokens": pa.array(found.carried.tokens[placed], mask=free),
-        "carried_usd": usd_column(found.carried_usd.pico_usd[placed], priced),
-        "carried_steps": pa.array(found.carried.calls[placed], pa.int32(), mask=free),
-    }
-    for name, column in filled.items():
-        at = tool_calls.schema.get_field_index(name)
-        tool_calls = tool_calls.set_column(at, tool_calls.schema.field(at), column)
-    return tool_calls
+def _filled(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    for name, column in columns.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, table.schema.field(at), column)
+    return table

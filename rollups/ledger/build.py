@@ -174,7 +174,7 @@ def finish_ledger(
         name: take(chains.column(name).combine_chunks(), row) for name in _VERDICTS
     }
     return Ledger(
-        calls=calls,
+        calls=_table(_columns(verdicts.calls), call_schema(dimensions)),
         excluded=draft.excluded,
         tool_calls=tool_calls,
         runs=_table(runs, run_schema(dimensions)),

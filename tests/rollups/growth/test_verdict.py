@@ -20,7 +20,7 @@ def test_the_worked_example_charges_fetch_with_what_it_made_others_carry():
         ],
     )
 
-    chains, results = judge_chains(calls, tools)
+    chains, results, _ = judge_chains(calls, tools)
 
     assert chains["jump_steps"].to_pylist() == [[3]]
     assert chains["jump_tool"].to_pylist() == ["fetch"]
@@ -35,7 +35,7 @@ def test_money_of_a_chain_is_exact():
         [{"at": 0, "result_tokens": 1000}, {"at": 1, "result_tokens": 1000}],
     )
 
-    chains, results = judge_chains(calls, tools)
+    chains, results, _ = judge_chains(calls, tools)
 
     assert chains["resent_tokens"].to_pylist() == [1000]
     assert chains["resent_usd"].to_pylist() == [Decimal("0.003")]
@@ -80,7 +80,7 @@ def test_chains_come_in_the_order_of_their_keys():
 def test_a_chain_without_counts_has_a_row_and_unknown_tokens():
     calls, tools = one_chain([None, None], [{"at": 0, "result_tokens": 9}])
 
-    chains, results = judge_chains(calls, tools)
+    chains, results, _ = judge_chains(calls, tools)
 
     row = chains.to_pylist()[0]
     assert (row["calls"], row["growth_shape"]) == (2, "insufficient")
