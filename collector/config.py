@@ -253,6 +253,8 @@ class AlertSettings(Section):
     """Time in seconds an alert must be quiet before it resolves."""
     renotify_seconds: float = Field(default=14400.0, gt=0)
     """Time in seconds after which an alert that still fires is sent again."""
+    max_per_minute: int = Field(default=60, gt=0)
+    """Alerts told one by one to each webhook in a minute; others share one digest."""
     max_attempts: int = Field(default=12, gt=0)
     """Deliveries tried before an alert is a dead letter."""
 

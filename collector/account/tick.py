@@ -37,6 +37,7 @@ _PUBLISH_SHARE: Final = 0.1
 _INDEX_SHARE: Final = 0.3
 _SMALL_PUBLISH_SHARE: Final = 0.5
 _TOLD_HOURS: Final = 24
+_TOLD_SECONDS: Final = 3600.0
 _TELL_SECONDS: Final = 5.0
 
 log = structlog.get_logger(component="account")
@@ -174,7 +175,11 @@ class Account:
 
     def _tell(self, now: datetime) -> None:
         first = 0 if self._tell_all else int(now.timestamp()) // 3600 - _TOLD_HOURS
-        about_traces = self.store.rows("findings", since_hour=first)
+        # What nobody touched since has been told, and there may be very many of them.
+        seen_unix = 0.0 if self._tell_all else now.timestamp() - _TOLD_SECONDS
+        about_traces = self.store.rows(
+            "findings", since_hour=first, seen_since_unix=seen_unix
+        )
         current = pa.concat_tables([about_traces, self.store.window_findings])
         rows = as_told(current, now, tell_all=self._tell_all)
         if self._alerts.observe(rows, now=now, settings=self._settings.alerts):

@@ -26,6 +26,7 @@ _TITLES: Final = {
     "retry_amplification": "retries multiply calls",
     "unpriced_model": "calls without a price",
     "context_trend": "context grows from run to run",
+    "digest": "more alerts than are told one by one",
 }
 
 

@@ -7,11 +7,24 @@ the order they were written; rows of other alerts do not wait for them.
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from collector.alerts.alert import Notice
+from collector.alerts.digests import (
+    MINUTE_US,
+    digest_id,
+    minute_of,
+    split_notices,
+    write_digest,
+)
 from collector.alerts.webhook import Endpoint
+
+MAX_WAITING: Final = 10_000
+"""Letters that may wait for one endpoint; further alerts go into digests."""
+MAX_FINISHED: Final = 10_000
+"""Letters kept that were delivered, and as many that were given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +48,81 @@ def put(
     endpoints: Iterable[Endpoint],
     *,
     now_us: int,
+    per_minute: int = MAX_WAITING,
 ) -> int:
     """
     Write a row per notice and endpoint that wants it; return how many are new.
 
-    Putting the same notice again changes nothing.
+    Putting the same notice again changes nothing. Notices beyond *per_minute* of an
+    endpoint, or while `MAX_WAITING` wait for it, become one row for that minute, which
+    is due when the minute is over.
     """
-    endpoints = tuple(endpoints)
     before = connection.total_changes
+    told = list(notices)
+    for endpoint in endpoints:
+        wanted = [it for it in told if endpoint.wants(it.rule, it.severity)]
+        if not wanted:
+            continue
+        allowed = _allowed(connection, endpoint, now_us, per_minute)
+        single, many = split_notices(wanted, allowed)
+        _insert(connection, endpoint, single, now_us=now_us, due_us=now_us)
+        if many:
+            _put_digest(connection, endpoint, many, now_us, per_minute)
+    return connection.total_changes - before
+
+
+def _allowed(
+    connection: sqlite3.Connection, endpoint: Endpoint, now_us: int, per_minute: int
+) -> int:
+    since_us = now_us - MINUTE_US
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM outbox WHERE state = 'waiting' AND endpoint = ?)"
+        " AS waiting, (SELECT count(*) FROM (SELECT created_us FROM outbox"
+        " WHERE endpoint = ? ORDER BY sequence DESC LIMIT ?) WHERE created_us > ?)"
+        " AS fresh",
+        (endpoint.key, endpoint.key, per_minute, since_us),
+    ).fetchone()
+    room = MAX_WAITING - int(row["waiting"])
+    return max(0, min(room, per_minute - int(row["fresh"])))
+
+
+def _put_digest(
+    connection: sqlite3.Connection,
+    endpoint: Endpoint,
+    notices: Sequence[Notice],
+    now_us: int,
+    per_minute: int,
+) -> None:
+    minute = minute_of(now_us)
+    row = connection.execute(
+        "SELECT notice FROM outbox WHERE webhook_id = ? AND endpoint = ?",
+        (digest_id(endpoint.key, minute), endpoint.key),
+    ).fetchone()
+    earlier = Notice(**json.loads(row["notice"])) if row else None
+    told = write_digest(
+        notices,
+        earlier,
+        endpoint_key=endpoint.key,
+        minute=minute,
+        allowed=per_minute,
+    )
+    due_us = (minute + 1) * MINUTE_US
+    _insert(connection, endpoint, [told], now_us=now_us, due_us=due_us)
+    if row:
+        connection.execute(
+            "UPDATE outbox SET notice = ? WHERE webhook_id = ? AND endpoint = ?",
+            (json.dumps(told._asdict()), told.webhook_id, endpoint.key),
+        )
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    endpoint: Endpoint,
+    notices: Iterable[Notice],
+    *,
+    now_us: int,
+    due_us: int,
+) -> None:
     connection.executemany(
         "INSERT OR IGNORE INTO outbox (webhook_id, endpoint, endpoint_name, thread,"
         " notice, state, attempts, created_us, due_us)"
@@ -55,14 +135,26 @@ def put(
                 notice.thread,
                 json.dumps(notice._asdict()),
                 now_us,
-                now_us,
+                due_us,
             )
             for notice in notices
-            for endpoint in endpoints
-            if endpoint.wants(notice.rule, notice.severity)
         ],
     )
-    return connection.total_changes - before
+
+
+def prune(connection: sqlite3.Connection, *, delivered_us: int, dead_us: int) -> None:
+    """Forget what was finished before these times, and all but the newest letters."""
+    connection.execute(
+        "DELETE FROM outbox WHERE (state = 'delivered' AND finished_us < ?)"
+        " OR (state = 'dead' AND finished_us < ?)",
+        (delivered_us, dead_us),
+    )
+    for state in ("delivered", "dead"):
+        connection.execute(
+            "DELETE FROM outbox WHERE state = ? AND sequence <= (SELECT sequence"
+            " FROM outbox WHERE state = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)",
+            (state, state, MAX_FINISHED),
+        )
 
 
 def due_letters(

@@ -29,7 +29,10 @@ from collector.telemetry import RepeatingLog
 
 _DAY_US: Final = 86_400_000_000
 KEEP_RESOLVED_US: Final = 7 * _DAY_US
-"""How long a resolved alert without a finding is remembered: a run tells only once."""
+"""How long a resolved alert without a finding is remembered."""
+MAX_RESOLVED: Final = 50_000
+"""How many of these at most; the oldest are forgotten first."""
+_LOGGED: Final = 20
 KEEP_DEAD_US: Final = 30 * _DAY_US
 _PRUNE_EVERY_US: Final = _DAY_US // 24
 _COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Alert))
@@ -138,7 +141,13 @@ class AlertStore:
             steps = self._look(current, renamed, now_us, settings, silences, rules)
             self._write(steps, renamed)
             notices = [step.notice for _, step in steps if step.notice]
-            outbox.put(self._connection, notices, endpoints, now_us=now_us)
+            outbox.put(
+                self._connection,
+                notices,
+                endpoints,
+                now_us=now_us,
+                per_minute=settings.max_per_minute,
+            )
             self._prune(now_us)
         self._remember(steps, renamed)
         return _report(steps)
@@ -268,18 +277,21 @@ class AlertStore:
             return
         self._pruned_us = now_us
         before_us = now_us - KEEP_RESOLVED_US
-        self._connection.execute(
-            "DELETE FROM alerts WHERE state = 'resolved' AND absent_us < ?",
-            (before_us,),
+        resolved = sorted(
+            (alert.absent_us, key)
+            for key, alert in self._alerts.items()
+            if alert.state == "resolved" and alert.absent_us is not None
         )
-        for key, alert in list(self._alerts.items()):
-            is_over = alert.state == "resolved" and alert.absent_us is not None
-            if is_over and (alert.absent_us or 0) < before_us:
-                del self._alerts[key]
-        self._connection.execute(
-            "DELETE FROM outbox WHERE (state = 'delivered' AND finished_us < ?)"
-            " OR (state = 'dead' AND finished_us < ?)",
-            (before_us, now_us - KEEP_DEAD_US),
+        many = max(0, len(resolved) - MAX_RESOLVED)
+        over = [key for _, key in resolved[:many]]
+        over += [key for absent_us, key in resolved[many:] if absent_us < before_us]
+        self._connection.executemany(
+            "DELETE FROM alerts WHERE rule = ? AND identity = ?", over
+        )
+        for key in over:
+            del self._alerts[key]
+        outbox.prune(
+            self._connection, delivered_us=before_us, dead_us=now_us - KEEP_DEAD_US
         )
         self._connection.execute(
             "DELETE FROM silences WHERE until_us < ?", (before_us,)
@@ -291,7 +303,7 @@ def _is_watched(alert: Alert) -> bool:
 
 
 def _report(steps: Iterable[tuple[Key, Step]]) -> list[Transition]:
-    transitions = []
+    transitions: list[Transition] = []
     for (rule, _), step in steps:
         if step.change is None:
             continue
@@ -305,5 +317,8 @@ def _report(steps: Iterable[tuple[Key, Step]]) -> list[Transition]:
             webhook_id=notice.webhook_id if notice else None,
         )
         transitions.append(transition)
-        log.info("alert_changed", **transition._asdict())
+        if len(transitions) <= _LOGGED:
+            log.info("alert_changed", **transition._asdict())
+    if len(transitions) > _LOGGED:
+        log.info("alerts_changed", alerts=len(transitions), logged=_LOGGED)
     return transitions

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from collector.errors import QueryError
+from collector.query.again import asking_again
 from collector.query.formats import format_table, plain_rows, plain_value
 from collector.query.sql import fetch, query_text
 from collector.query.views import Lake, open_lake
@@ -74,6 +75,7 @@ class Receipt(NamedTuple):
         }
 
 
+@asking_again
 def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
     """
     Explain what a span cost, or why it is not billed.

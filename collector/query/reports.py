@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from collector.errors import QueryError
+from collector.query.again import asking_again
 from collector.query.formats import plain_rows, plain_value
 from collector.query.sql import TIMEOUT_SECONDS, fetch, query_text
 from collector.query.times import ALWAYS, Period
@@ -109,6 +110,7 @@ def run_report(
     return report
 
 
+@asking_again
 def run_reports(
     lake: Lake,
     kinds: Sequence[ReportKind],

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from collector.errors import QueryError
+from collector.query.again import asking_again
 from collector.query.times import ALWAYS, Period
 from collector.query.views import Lake, open_lake, view_names
 
@@ -23,6 +24,7 @@ _EXPLAIN: Final = re.compile(
 )
 
 
+@asking_again
 def run_sql(
     lake: Lake,
     statement: str,

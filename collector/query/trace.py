@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from collector.errors import QueryError
+from collector.query.again import asking_again
 from collector.query.formats import human_dollars, plain_rows, printable
 from collector.query.sql import fetch, query_text
 from collector.query.views import Lake, open_lake
@@ -49,6 +50,7 @@ class Trace(NamedTuple):
         return {"trace_id": self.trace_id, "spans": plain_rows(self.table)}
 
 
+@asking_again
 def read_trace(lake: Lake, trace_id: str, *, memory_limit: str | None = None) -> Trace:
     """
     Read one trace.

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from collector.alerts import outbox
+from collector.alerts.alert import Notice
 from collector.alerts.database import AlertStoreError, connected
+from collector.alerts.formats import render
 from collector.alerts.listing import list_alerts, list_deliveries, silence, unsilence
 from collector.alerts.store import AlertStore
 from collector.alerts.webhook import load_endpoints
@@ -577,3 +579,87 @@ def test_notices_of_an_alert_alternate_and_have_ids_of_their_own(
             for earlier, later in itertools.pairwise(states)
             if earlier == "resolved"
         )
+
+
+def many(count, *, trace="0af7651916cd43dd8448eb211c80319c"):
+    return [growth(f"{number:016x}", trace_id=trace) for number in range(count)]
+
+
+def test_five_thousand_growing_runs_are_sixty_letters_and_one_digest(watch):
+    watch.look(*many(5_000))
+
+    *single, last = watch.notices()
+    assert [it["type"] for it in single] == ["run.context_growth"] * 60
+    assert (last["type"], last["value"]) == ("alerts.digest", 4_940.0)
+    assert json.loads(last["details"])["rules"] == {"context_growth": 4_940}
+    assert len(list_alerts(watch.path, now=NOON)) == 5_000
+
+
+def test_a_budget_is_told_by_itself_however_many_runs_grow(watch):
+    watch.look(*many(100), budget(100), budget(80))
+
+    told = [it["type"] for it in watch.notices()]
+    assert told.count("budget.threshold_crossed") == 2
+
+
+def test_a_digest_gathers_until_its_minute_is_over_and_is_due_then(watch):
+    watch.look(*many(70))
+    watch.look(*many(75), at=NOON + timedelta(seconds=59))
+    watch.look(*many(79), at=NOON + timedelta(seconds=61))
+
+    digests = [it for it in watch.notices() if it["type"] == "alerts.digest"]
+    assert [it["value"] for it in digests] == [15.0]
+    with connected(watch.path) as connection:
+        query = "SELECT due_us FROM outbox WHERE notice ->> '$.rule' = 'digest'"
+        (due,) = connection.execute(query).fetchone()
+    assert due == int((NOON + MINUTE).timestamp()) * 1_000_000
+
+
+def test_recoveries_beyond_the_limit_are_one_digest_too(watch):
+    watch.look(*many(100))
+    later = NOON + HOUR
+    watch.look(at=later)
+    watch.look(at=later + HOUR)
+
+    last = watch.notices()[-1]
+    assert last["type"] == "alerts.digest"
+    assert json.loads(last["details"])["states"] == {"resolved": 40}
+    assert last["state"] == "resolved"
+
+
+def test_an_outbox_keeps_only_so_many_letters(watch, monkeypatch):
+    monkeypatch.setattr(outbox, "MAX_WAITING", 70)
+    monkeypatch.setattr(outbox, "MAX_FINISHED", 10)
+    watch.look(*many(60))
+    watch.look(*many(120), at=NOON + 2 * MINUTE)
+    with connected(watch.path) as connection:
+        connection.execute(
+            "UPDATE outbox SET state = 'dead', finished_us = ? WHERE sequence <= 60",
+            (int(NOON.timestamp()) * 1_000_000,),
+        )
+    waiting = watch.notices()[60:]
+
+    watch.look(*many(120), at=NOON + 2 * HOUR)
+
+    assert [it["rule"] for it in waiting] == ["context_growth"] * 10 + ["digest"]
+    assert len(list_deliveries(watch.path, states=["dead"])) == 10
+
+
+def test_a_digest_can_be_rendered_in_every_format(watch):
+    webhooks = tuple(
+        WebhookSettings(url=URL, format=name, secret="whsec_c2VjcmV0")
+        for name in ("generic", "slack", "pagerduty", "alertmanager")
+    )
+    notice = outbox_digest(watch)
+
+    bodies = [
+        render(notice, endpoint)
+        for endpoint in load_endpoints(AlertSettings(webhooks=webhooks))
+    ]
+
+    assert all(b"40" in body for body in bodies)
+
+
+def outbox_digest(watch):
+    watch.look(*many(100))
+    return Notice(**watch.notices()[-1])
