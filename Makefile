@@ -47,7 +47,7 @@ wheel-test: setup  ## build the wheel and run the tests on it in a fresh environ
 	    -n $(WORKERS) --dist loadfile
 
 bench: setup  ## print what each stage takes; see tests/bench/README.md
-	for name in receive decode price ledger growth end_to_end latency 'kill --rounds 3'; do \
+	for name in receive decode price reprice ledger growth end_to_end latency 'kill --rounds 3'; do \
 	    set -- $$name; script=tests/bench/$$1.py; shift; \
 	    echo "# $$script $$*"; $(BIN)/python -P $$script "$$@" || exit 1; \
 	done

@@ -1,7 +1,7 @@
 """Names of objects, tables and partitions, and how a table becomes Parquet."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -138,7 +138,13 @@ def encode_parquet(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def write_parquet(sink: object, schema: pa.Schema, parts: Iterable[pa.Table]) -> None:
+def write_parquet(
+    sink: object,
+    schema: pa.Schema,
+    parts: Iterable[pa.Table],
+    *,
+    unlike: Collection[str] = (),
+) -> None:
     """
     Write tables of one schema as the row groups of one Parquet file.
 
@@ -148,13 +154,18 @@ def write_parquet(sink: object, schema: pa.Schema, parts: Iterable[pa.Table]) ->
         schema: Schema of all parts; the file has it also without any.
 
         parts: Written in order, one at a time.
+
+        unlike: Columns of a flat schema whose values are mostly different. That they
+            have no dictionary is found out only by making half of one.
     """
+    repeating = [name for name in schema.names if name not in unlike]
     with pq.ParquetWriter(
         sink,
         schema,
         compression="zstd",
         compression_level=1,
         store_decimal_as_integer=True,
+        use_dictionary=repeating if unlike else True,
     ) as writer:
         for part in parts:
             writer.write_table(part)

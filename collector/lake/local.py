@@ -1,7 +1,7 @@
 """A directory as the lake."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,11 +36,16 @@ class LocalTarget:
         return etag_of(content)
 
     def publish_parts(
-        self, key: str, schema: pa.Schema, parts: Iterable[pa.Table]
+        self,
+        key: str,
+        schema: pa.Schema,
+        parts: Iterable[pa.Table],
+        *,
+        unlike: Collection[str] = (),
     ) -> None:
         """Write *parts* one after the other as one Parquet object in place of *key*."""
         with replacing_file(self.root / key) as file:
-            write_parquet(file, schema, parts)
+            write_parquet(file, schema, parts, unlike=unlike)
 
     def read_parts(
         self,

@@ -1,7 +1,7 @@
 """A bucket as the lake, through Arrow's file systems."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -52,11 +52,16 @@ class ObjectStoreTarget:
         return etag_of(content)
 
     def publish_parts(
-        self, key: str, schema: pa.Schema, parts: Iterable[pa.Table]
+        self,
+        key: str,
+        schema: pa.Schema,
+        parts: Iterable[pa.Table],
+        *,
+        unlike: Collection[str] = (),
     ) -> None:
         """Write *parts* one after the other as one Parquet object in place of *key*."""
         with self._replacing(key) as stream:
-            write_parquet(stream, schema, parts)
+            write_parquet(stream, schema, parts, unlike=unlike)
 
     def read_parts(
         self,

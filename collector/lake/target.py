@@ -1,6 +1,6 @@
 """Where objects live: a few verbs that a directory and a bucket both have."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -31,9 +31,25 @@ class Target(Protocol):
         """Write *table* as Parquet in place of *key*; return the object's etag."""
 
     def publish_parts(
-        self, key: str, schema: pa.Schema, parts: Iterable[pa.Table]
+        self,
+        key: str,
+        schema: pa.Schema,
+        parts: Iterable[pa.Table],
+        *,
+        unlike: Collection[str] = (),
     ) -> None:
-        """Write *parts* one after the other as one Parquet object in place of *key*."""
+        """
+        Write *parts* one after the other as one Parquet object in place of *key*.
+
+        Args:
+            key: Which one.
+
+            schema: Schema of all parts.
+
+            parts: The rows.
+
+            unlike: Columns of mostly different values; see `layout.write_parquet`.
+        """
 
     def read_parts(
         self,

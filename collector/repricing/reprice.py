@@ -48,6 +48,13 @@ _WORKERS: Final = 2
 """Threads; Arrow and numpy let each other run while they work."""
 
 _KEYS: Final = ("provider", "model", "feature")
+_UNLIKE: Final = [
+    field.name
+    for field in RESTATEMENT_SCHEMA
+    if field.name in ("timestamp", "trace_id", "span_id")
+    or pa.types.is_decimal(field.type)
+]
+"""Columns of restatements whose values are mostly different."""
 
 
 class SetAside(NamedTuple):
@@ -224,6 +231,7 @@ class _Job:
                     restatement_key(partition, self._id),
                     RESTATEMENT_SCHEMA,
                     itertools.chain([first], changed),
+                    unlike=_UNLIKE,
                 )
         except (LakeError, IncompleteCallsError) as error:
             return _Hour(None, SetAside(key, str(error)))

@@ -88,16 +88,16 @@ def restatement_rows(
     compared: Comparison, *, restatement_id: str, known_at: pa.Scalar
 ) -> pa.Table:
     """Return rows of ``restatements`` for the calls that changed."""
-    rows = pa.array(np.flatnonzero(compared.changed))
+    changed = pa.array(compared.changed)
     calls = compared.calls.select(["timestamp", "trace_id", "span_id", "cost_usd"])
-    calls, costs = calls.take(rows), compared.costs.take(rows)
+    calls, costs = calls.filter(changed), compared.costs.filter(changed)
     told = dict(zip(costs.column_names, costs.columns, strict=True)) | {
         "timestamp": calls.column("timestamp"),
         "trace_id": calls.column("trace_id"),
         "span_id": calls.column("span_id"),
         "recorded_cost_usd": calls.column("cost_usd"),
-        "restatement_id": pa.repeat(restatement_id, len(rows)),
-        "known_at": pa.repeat(known_at, len(rows)),
+        "restatement_id": pa.repeat(restatement_id, calls.num_rows),
+        "known_at": pa.repeat(known_at, calls.num_rows),
     }
     columns = [told[name] for name in RESTATEMENT_SCHEMA.names]
     return pa.table(columns, schema=RESTATEMENT_SCHEMA)
