@@ -29,7 +29,7 @@ class Attributes(NamedTuple):
     codes: Rows
     names: tuple[str, ...]
     slots: Slots
-    pool: pa.BinaryArray
+    pool: pa.BinaryArray | pa.StringArray
 
     def take(self, mask: Mask) -> "Attributes":
         """Return the entries where *mask* is true."""
@@ -62,9 +62,11 @@ class Attributes(NamedTuple):
 
     def texts(self, slots: Slots) -> pa.StringArray:
         """Return the texts at *slots*; null for -1."""
-        missing = slots < 0
-        chosen = pa.array(slots, mask=missing if missing.any() else None)
-        return text_of(self.pool.take(chosen))
+        told = np.flatnonzero(slots >= 0)
+        if 2 * len(told) > len(slots):
+            missing = None if len(told) == len(slots) else slots < 0
+            return text_of(self.pool.take(pa.array(slots, pa.int32(), mask=missing)))
+        return spread(text_of(self.pool.take(pa.array(slots[told]))), told, len(slots))
 
     def plus(self, additions: "Sequence[Addition]") -> "Attributes":
         """
@@ -76,7 +78,8 @@ class Attributes(NamedTuple):
         if not additions:
             return self
         code_of = {name: code for code, name in enumerate(self.names)}
-        codes, slots, pools = [self.codes], [self.slots], [self.pool]
+        codes, slots = [self.codes], [self.slots]
+        pools = [self.pool.cast(pa.binary())]
         done = len(self.pool)
         replaces = False
         for addition in additions:
@@ -120,6 +123,30 @@ def addition(key: str, rows: Rows, values: pa.StringArray) -> Addition:
     return Addition((key,), np.zeros(len(rows), np.int32), rows, values)
 
 
+def spread(
+    texts: pa.StringArray, rows: npt.NDArray[np.int64], size: int
+) -> pa.StringArray:
+    """Return *size* rows with *texts* at *rows*, ascending, and null elsewhere."""
+    if not len(rows):
+        return pa.nulls(size, pa.string())
+    if texts.null_count:
+        places = np.full(size, -1, np.int32)
+        places[rows] = np.arange(len(rows))
+        return texts.take(pa.array(places, pa.int32(), mask=places < 0))
+    ends = offsets_in(texts)
+    lengths = np.zeros(size + 1, np.int32)
+    lengths[rows + 1] = np.diff(ends)
+    lengths[0] = ends[0]
+    valid = np.zeros(size, np.bool_)
+    valid[rows] = True
+    return pa.StringArray.from_buffers(
+        size,
+        pa.py_buffer(np.cumsum(lengths, dtype=np.int32)),
+        texts.buffers()[2],
+        pa.py_buffer(np.packbits(valid, bitorder="little")),
+    )
+
+
 def offsets_in(array: pa.BinaryArray) -> npt.NDArray[np.int32]:
     """Return where an array's texts start in its bytes, and where the last ends."""
     buffer = array.buffers()[1]
@@ -151,8 +178,7 @@ def from_maps(maps: pa.MapArray) -> Attributes:
     slots = np.arange(len(values), dtype=np.int32)
     if values.null_count:
         slots[values.is_null().to_numpy(zero_copy_only=False)] = -1
-    pool = values.cast(pa.binary())
-    return Attributes(len(maps), owners_of(offsets), codes, names, slots, pool)
+    return Attributes(len(maps), owners_of(offsets), codes, names, slots, values)
 
 
 def from_key_values(entries: pa.ListArray) -> Attributes:

@@ -8,7 +8,6 @@ Content that a library spreads over indexed keys keeps the size of all of them, 
 hash of their values as lines in the order sent.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -30,6 +29,7 @@ from proto_handlers.attributes import (
 )
 from proto_handlers.dialects import CONTENT_KEYS
 from proto_handlers.dialects.dialect import MARKER_PREFIX
+from proto_handlers.hashing import keyed_hashes
 from proto_handlers.scalars import word
 from proto_handlers.values import Slots
 
@@ -221,12 +221,10 @@ def marks(
     texts: Iterable[bytes | memoryview], sizes: npt.NDArray[np.int64], key: bytes
 ) -> pa.StringArray:
     """Return what stays of texts with these *sizes* in bytes."""
-    new = hashlib.blake2b
-    hashes = [new(text, digest_size=16, key=key).hexdigest() for text in texts]
     return pc.binary_join_element_wise(
         word("bytes="),
         pa.array(sizes, pa.int64()).cast(pa.string()),
         word(";hash="),
-        pa.array(hashes, pa.string()),
+        keyed_hashes(texts, key),
         word(""),
     )

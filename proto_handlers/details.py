@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proto_handlers.attributes import Mask
-from proto_handlers.columns import Chosen, Count, per_distinct, whole_numbers
+from proto_handlers.columns import Chosen, Count, per_distinct
+from proto_handlers.markers import read_markers
 from proto_handlers.scalars import (
     FALSE,
     NO_COUNT,
     NO_NUMBER,
     NO_TEXT,
-    ZERO_LENGTH,
     number,
     word,
 )
@@ -49,7 +49,6 @@ _TOOL_NAME: Final = (
 _OTHER_ERROR: Final = "_OTHER"
 _LEAST_ERROR_STATUS: Final = 400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MARKER: Final = r"^bytes=(?P<bytes>\d+)(?:;hash=(?P<hash>[0-9a-f]{32}))?$"
 _THRESHOLD: Final = re.compile(r"(?:^|,)ot=(?:[^,]*;)?th:([0-9a-f]{1,14})(?:[;,]|$)")
 
 
@@ -201,10 +200,10 @@ def _number(text: str) -> float | None:
 def _contents(chosen: Chosen, roles: pa.StringArray) -> dict[str, pa.Array]:
     tool = pc.fill_null(pc.is_in(roles, value_set=_TOOL_ROLES), FALSE)
     call = pc.fill_null(pc.equal(roles, word("call")), FALSE)
-    _, arguments = _marked(chosen, "arguments_content")
-    result_bytes, result = _marked(chosen, "result_content")
-    _, sent = _marked(chosen, "input_content")
-    system_bytes, system = _marked(chosen, "system_content")
+    _, arguments = read_markers(chosen, "arguments_content")
+    result_bytes, result = read_markers(chosen, "result_content")
+    _, sent = read_markers(chosen, "input_content")
+    system_bytes, system = read_markers(chosen, "system_content")
     return {
         "arguments_hash": pc.if_else(tool, arguments, NO_TEXT),
         "result_hash": pc.if_else(tool, result, NO_TEXT),
@@ -213,19 +212,6 @@ def _contents(chosen: Chosen, roles: pa.StringArray) -> dict[str, pa.Array]:
         "system_prompt_hash": system,
         "system_prompt_bytes": system_bytes,
     }
-
-
-def _marked(chosen: Chosen, name: str) -> tuple[pa.Array, pa.Array]:
-    texts = chosen.text(name)
-    size = len(texts)
-    if texts.null_count == size:
-        return pa.nulls(size, pa.int64()), pa.nulls(size, pa.string())
-    parts = pc.extract_regex(texts, pattern=_MARKER)
-    numbers, right = whole_numbers(parts.field("bytes"))
-    hashes = parts.field("hash")
-    empty = pc.equal(pc.binary_length(hashes), ZERO_LENGTH)
-    hashes = pc.if_else(empty, NO_TEXT, hashes)
-    return pa.array(numbers, pa.int64(), mask=~right), hashes
 
 
 def _weight(trace_state: str) -> float | None:

@@ -15,7 +15,10 @@ _MOST_LITERAL_CHARACTERS: Final = 64 << 10
 _PAIRS: Final = re.compile(r"\w+=[\w.-]+(?:\s+\w+=[\w.-]+)*")
 _USAGE: Final = re.compile(r"""usage['"]?\s*[:=]\s*(?=\{|\w+\()""")
 _MOST_USAGE_CHARACTERS: Final = 4096
-_BRACKETS: Final = {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}
+_BRACKET: Final = re.compile(r"[(){}\[\]]")
+_DEPTHS: Final = {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}
+_WORDS: Final = re.compile(r"\b(?:None|True|False)\b")
+_JSON_WORDS: Final = {"None": "null", "True": "true", "False": "false"}
 
 
 def parse_document(text: str) -> object:
@@ -44,9 +47,23 @@ def parse_literal(text: str) -> object:
     """Return a Python literal or printed object, calls as objects; else null."""
     if len(text) > _MOST_LITERAL_CHARACTERS:
         return None
+    plain = _plain_literal(text)
+    if plain is not None:
+        return plain
     try:
         return _value(ast.parse(text, mode="eval").body)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def _plain_literal(text: str) -> object:
+    # Most literals are JSON but for the quotes and three words; that parses faster.
+    if '"' in text or "\\" in text or not text.startswith("{"):
+        return None
+    as_json = _WORDS.sub(lambda found: _JSON_WORDS[found.group()], text)
+    try:
+        return json.loads(as_json.replace("'", '"'))
+    except (ValueError, RecursionError):
         return None
 
 
@@ -57,10 +74,10 @@ def usage_inside(text: str) -> object:
         return None
     depth = 0
     rest = text[starts[-1] : starts[-1] + _MOST_USAGE_CHARACTERS]
-    for place, character in enumerate(rest):
-        depth += _BRACKETS.get(character, 0)
-        if not depth and character in ")}":
-            return parse_literal(rest[: place + 1])
+    for bracket in _BRACKET.finditer(rest):
+        depth += _DEPTHS[bracket.group()]
+        if not depth:
+            return parse_literal(rest[: bracket.end()])
     return None
 
 

@@ -65,8 +65,10 @@ def agent_names(
     nameless = nameless.to_numpy(zero_copy_only=False) & _NAMED[codes]
     if not nameless.any():
         return own
-    spoken = pc.replace_substring_regex(names, _AGENT_NAME, r"\1")
-    return pc.if_else(pa.array(nameless), spoken, own)
+    spoken = pc.replace_substring_regex(
+        names.filter(pa.array(nameless)), _AGENT_NAME, r"\1"
+    )
+    return pc.replace_with_mask(own, pa.array(nameless), spoken)
 
 
 def _first_of(attributes: Attributes, places: KeyPlaces, keys: tuple[str, ...]) -> Rows:

@@ -280,7 +280,9 @@ def _status_messages(status: pa.StructArray, policy: ContentPolicy) -> pa.String
     texts = _null_if_empty(status.field("message"))
     if policy.keep or texts.null_count == len(texts):
         return texts
-    return _null_if_empty(pc.replace_substring_regex(texts, _AFTER_FIRST_LINE, r"\1"))
+    said = texts.is_valid()
+    first = pc.replace_substring_regex(texts.filter(said), _AFTER_FIRST_LINE, r"\1")
+    return _null_if_empty(pc.replace_with_mask(texts, said, first))
 
 
 def _null_if_empty(texts: pa.StringArray) -> pa.StringArray:

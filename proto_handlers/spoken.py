@@ -100,10 +100,11 @@ def silence_lies(
             found = places.get(lie.key)
             if found is None:
                 continue
-            own = codes[attributes.rows[found]] == place
-            texts = attributes.values(found)
+            own = np.flatnonzero(codes[attributes.rows[found]] == place)
+            texts = attributes.values(found[own])
             false = pc.match_substring_regex(texts, f"^(?:{lie.values})$")
-            hit = own & false.to_numpy(zero_copy_only=False)
+            hit = np.zeros(len(found), np.bool_)
+            hit[own] = false.to_numpy(zero_copy_only=False)
             if hit.any():
                 mask = silenced.setdefault(
                     lie.key, np.zeros(attributes.owners, np.bool_)

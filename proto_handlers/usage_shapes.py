@@ -8,6 +8,7 @@ for it means none.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from proto_handlers.documents import usage_inside
@@ -119,10 +120,12 @@ def read_usage(usage: _Usage) -> Counts:
 
 def _number(usage: _Usage, *paths: str) -> int | None:
     """Return the first of *paths* that leads to a whole number."""
-    for path in paths:
+    for keys in _split(paths):
         value: Any = usage
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None:
+            continue
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if (
@@ -132,6 +135,11 @@ def _number(usage: _Usage, *paths: str) -> int | None:
         ):
             return value
     return None
+
+
+@cache
+def _split(paths: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(path.split(".")) for path in paths)
 
 
 def _openai_chat(usage: _Usage) -> dict[str, int | None]:
@@ -150,7 +158,7 @@ def _openai_chat(usage: _Usage) -> dict[str, int | None]:
         "cache_creation_input_tokens",
         "cache_creation_tokens",
     )
-    if isinstance(usage.get("prompt_tokens_details"), Mapping):
+    if isinstance(usage.get("prompt_tokens_details"), dict):
         read, write = read or 0, write or 0
     elif "cached_prompt_tokens" in usage:
         # CrewAI's sums: only Anthropic's writes are counted, others are zero.
@@ -202,7 +210,7 @@ def _input_output(usage: _Usage) -> dict[str, int | None]:
         ("input_tokens_details", "output_tokens_details"),
         ("input_token_details", "output_token_details"),
     ):
-        if isinstance(usage.get(details), Mapping):
+        if isinstance(usage.get(details), dict):
             return _with_details(usage, details, made)
     sent = _number(usage, "input_tokens")
     read = _number(usage, "cache_read_input_tokens", "cache_read_tokens")

@@ -175,8 +175,10 @@ def _plain(value: AnyValue) -> object:
     return getattr(value, kind) if kind else None
 
 
-def text_of(column: pa.BinaryArray) -> pa.StringArray:
+def text_of(column: pa.BinaryArray | pa.StringArray) -> pa.StringArray:
     """Return bytes as text; what is no UTF-8 in them is replaced."""
+    if pa.types.is_string(column.type):
+        return column
     try:
         return column.cast(pa.string())
     except pa.ArrowInvalid:

@@ -1,7 +1,6 @@
 """Message content does not reach the lake; its size and a keyed hash do."""
 
 import base64
-import hashlib
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from proto_handlers.content import (
     ContentPolicy,
     content_group,
 )
+from proto_handlers.hashing import keyed_hashes
 from proto_handlers.otlp_traces import decode_traces
 
 KEEP = ContentPolicy(keep=True, max_bytes=8)
@@ -79,7 +79,7 @@ def test_size_and_keyed_hash_stay(text):
 
     kept = one({"gen_ai.input.messages": text}, policy)
 
-    digest = hashlib.blake2b(text.encode(), digest_size=16, key=b"key").hexdigest()
+    digest = keyed_hashes([text.encode()], b"key")[0].as_py()
     assert kept == {
         "spanledger.content.gen_ai.input.messages": (
             f"bytes={len(text.encode())};hash={digest}"

@@ -5,7 +5,6 @@ Slow and simple on purpose: the columnar decoder is compared with it.
 """
 
 import base64
-import hashlib
 import json
 import math
 from decimal import Decimal
@@ -16,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from proto_handlers.content import content_group
+from proto_handlers.hashing import keyed_hashes
 
 LAST_UNIX_NANO = 2**63 - 1
 KINDS = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
@@ -231,5 +231,5 @@ def reduce(
 
 def mark(texts: list[str]) -> str:
     size = sum(len(text.encode()) for text in texts)
-    digest = hashlib.blake2b("\n".join(texts).encode(), digest_size=16)
-    return f"bytes={size};hash={digest.hexdigest()}"
+    digest = keyed_hashes(["\n".join(texts).encode()], b"")[0].as_py()
+    return f"bytes={size};hash={digest}"
