@@ -333,6 +333,11 @@ class Settings(BaseSettings):
         return self.data_dir / "state"
 
     @property
+    def handoff_dir(self) -> Path:
+        """Directory of what drain has worked out already for account."""
+        return self.state_dir / "handoff"
+
+    @property
     def lake_url(self) -> str:
         """Directory or bucket URL of the lake."""
         return self.store.url or str(self.data_dir / "lake")

@@ -29,12 +29,13 @@ from collector.lake.commits import (
     write_commit,
     write_intent,
 )
+from collector.lake.handoff import Handoff
 from collector.lake.layout import by_partition, span_key
 from collector.lake.target import Target
 from proto_handlers.content import ContentPolicy
 from proto_handlers.normalise import normalise
 from proto_handlers.otlp_traces import Payload, decode_traces
-from proto_handlers.schema import SPAN_SCHEMA, USAGE_FIELDS
+from proto_handlers.schema import RAW_SCHEMA, SPAN_SCHEMA, USAGE_FIELDS
 
 _BATCH_BYTES: Final = 24 << 20
 _BYTES_PER_SPAN: Final = 256
@@ -61,6 +62,15 @@ class Drained(NamedTuple):
     end: Position
 
 
+class Priced(NamedTuple):
+    """The spans of a batch, row for row in two forms."""
+
+    spans: pa.Table
+    """What the lake keeps: `SPAN_SCHEMA`."""
+    normalised: pa.Table
+    """What the ledger reads: `normalised_schema`."""
+
+
 class Drain:
     """The steps from one journal to one lake."""
 
@@ -72,12 +82,14 @@ class Drain:
         *,
         policy: ContentPolicy,
         dimensions: dict[str, tuple[str, ...]],
+        handoff: Handoff | None = None,
     ) -> None:
         self._reader = reader
         self._target = target
         self._books = books
         self._policy = policy
         self._dimensions = dimensions
+        self._handoff = handoff
 
     def once(self) -> Drained | None:
         """
@@ -97,7 +109,7 @@ class Drain:
         if not frames:
             return None
         end = frames[-1].end
-        spans = self._spans_of(frames)
+        spans, normalised = self._spans_of(frames)
         parts = self._parts(spans, start)
         write_intent(
             self._target,
@@ -110,6 +122,9 @@ class Drain:
         )
         for key in set(begun.keys) - set(parts) if begun else ():
             self._target.delete(key)
+        if self._handoff is not None:
+            for key, part in self._parts(normalised, start).items():
+                self._handoff.offer(key, part)
         write_commit(
             self._target,
             Commit(
@@ -127,12 +142,16 @@ class Drain:
         intent = read_intent(self._target, self._reader.journal_id)
         return intent if intent and intent.start == str(start) else None
 
-    def _spans_of(self, frames: list[Frame]) -> pa.Table:
+    def _spans_of(self, frames: list[Frame]) -> Priced:
         traces = [frame for frame in frames if frame.signal == "traces"]
-        tables = list(self._priced(traces)) or [SPAN_SCHEMA.empty_table()]
-        return pa.concat_tables(tables)
+        tables = list(self._priced(traces)) or [self._price(RAW_SCHEMA.empty_table())]
+        spans, normalised = zip(*tables, strict=True)
+        return Priced(pa.concat_tables(spans), pa.concat_tables(normalised))
 
-    def _priced(self, frames: list[Frame]) -> Iterator[pa.Table]:
+    def _price(self, spans: pa.Table) -> Priced:
+        return price_spans(spans, self._books, self._dimensions)
+
+    def _priced(self, frames: list[Frame]) -> Iterator[Priced]:
         if not frames:
             return
         try:
@@ -156,7 +175,7 @@ class Drain:
         yield from self._priced(frames[:middle])
         yield from self._priced(frames[middle:])
 
-    def _decoded(self, frames: list[Frame]) -> pa.Table:
+    def _decoded(self, frames: list[Frame]) -> Priced:
         payloads = [
             Payload(frame.payload, frame.received_unix_nano, frame.tenant)
             for frame in frames
@@ -172,7 +191,7 @@ class Drain:
             self._reader.set_aside(frames[place])
         PAYLOADS_REFUSED.inc(len(decoded.refused_payloads))
         SPANS_REFUSED.inc(decoded.refused_spans)
-        return price_spans(decoded.spans, self._books, self._dimensions)
+        return self._price(decoded.spans)
 
     def _parts(self, spans: pa.Table, start: Position) -> dict[str, pa.Table]:
         name = f"{self._reader.journal_id}-{start}"
@@ -230,17 +249,17 @@ class Drain:
 
 def price_spans(
     spans: pa.Table, books: Books, dimensions: dict[str, tuple[str, ...]]
-) -> pa.Table:
+) -> Priced:
     """
     Normalise decoded spans and price the calls among them.
 
     Returns:
-        The same rows in the same order with `SPAN_SCHEMA`; cost columns are null on
-        spans that are no calls.
+        The same rows in the same order, as stored and as normalised; cost columns are
+        null on spans that are no calls.
     """
-    if not spans.num_rows:
-        return SPAN_SCHEMA.empty_table()
     normalised = normalise(spans, dimensions)
+    if not spans.num_rows:
+        return Priced(SPAN_SCHEMA.empty_table(), normalised)
     rows = np.flatnonzero(normalised.column("is_call").to_numpy())
     costs = books.price(_priceable(normalised.take(pa.array(rows))))
     places = np.full(spans.num_rows, -1, np.int64)
@@ -252,9 +271,10 @@ def price_spans(
         name: costs.column(name).take(spread)
         for name in ("cost_usd", "cost_status", "price_version")
     }
-    return pa.Table.from_arrays(
+    stored = pa.Table.from_arrays(
         [columns[name] for name in SPAN_SCHEMA.names], schema=SPAN_SCHEMA
     )
+    return Priced(stored, normalised)
 
 
 def _priceable(calls: pa.Table) -> pa.Table:

@@ -95,3 +95,9 @@ def locked(data_dir: Path, role: str) -> Iterator[None]:
         file.write(str(os.getpid()).encode())
         file.flush()
         yield
+
+
+def boot_id() -> str:
+    """Return what changes with every start of the machine."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else "unknown"

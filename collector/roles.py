@@ -117,6 +117,7 @@ def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
     )
     from collector.journal import JournalReader  # noqa: PLC0415
     from collector.lake.books import Books, book_of  # noqa: PLC0415
+    from collector.lake.handoff import Handoff  # noqa: PLC0415
     from collector.lake.target import open_target  # noqa: PLC0415
 
     listen = settings.drain.status_listen
@@ -136,6 +137,7 @@ def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
             books,
             policy=open_content_policy(settings, target),
             dimensions=settings.dimensions,
+            handoff=Handoff(settings.handoff_dir, settings.dimensions),
         )
         beat = _Beat(settings, "drain")
         ready({})

@@ -18,6 +18,7 @@ from collector.config import Settings
 from collector.errors import DamagedObjectError, SpanledgerError
 from collector.lake.books import Books
 from collector.lake.commits import is_taken
+from collector.lake.handoff import Handoff
 from collector.lake.layout import Partition, hours_of
 from collector.lake.objects import spans_of_hour
 from collector.lake.target import Target
@@ -54,6 +55,8 @@ class Intake:
         self._rules = rules
         self._nothing = call_schema(tuple(settings.dimensions)).empty_table()
         self.evicted = Evicted(store.root / "evicted")
+        self._handoff = Handoff(settings.handoff_dir, settings.dimensions)
+        self._handoff.clear()
 
     def take(self, keys: list[str], *, seen_unix: float | None = None) -> Taken:
         """
@@ -68,7 +71,7 @@ class Intake:
             LakeError: The lake cannot be reached; nothing was absorbed.
         """
         try:
-            return self._absorb(keys, seen_unix)
+            taken = self._absorb(keys, seen_unix)
         except Exception as error:
             # One object must not stop the others; a lake that is away stops them all.
             is_about_lake = isinstance(error, (SpanledgerError, OSError))
@@ -77,7 +80,11 @@ class Intake:
             if len(keys) == 1:
                 OBJECTS_SET_ASIDE.inc()
                 log.error("object_skipped", key=keys[0], reason=repr(error))
+                self._handoff.forget(keys)
                 return Taken(0, 0, self._nothing)
+        else:
+            self._handoff.forget(keys)
+            return taken
         parts = [self.take([key], seen_unix=seen_unix) for key in keys]
         return Taken(
             sum(part.spans for part in parts),
@@ -86,12 +93,21 @@ class Intake:
         )
 
     def _absorb(self, keys: list[str], seen_unix: float | None) -> Taken:
-        new = read_spans(self._target, keys, self._dimensions)
+        new = self._read_new(keys)
         late = self._late_spans(new, set(keys))
         spans = new.num_rows
         if late is not None:
             new = pa.concat_tables([late, new])
         return self._put(new, spans, seen_unix)
+
+    def _read_new(self, keys: list[str]) -> pa.Table:
+        """Return the normalised spans of objects, from the handoff where they wait."""
+        handed = {key: self._handoff.take(key) for key in keys}
+        rest = [key for key, part in handed.items() if part is None]
+        parts = [part for part in handed.values() if part is not None]
+        if rest or not parts:
+            parts.append(read_spans(self._target, rest, self._dimensions))
+        return pa.concat_tables(parts)
 
     def _put(self, new: pa.Table, spans: int, seen_unix: float | None) -> Taken:
         if not new.num_rows:

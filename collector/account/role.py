@@ -94,6 +94,7 @@ def run_account(
         ):
             return
         freshness.work()
+        account.prepare()
         _loop(account, settings, stop, freshness)
         account.finish()
         store.commit(sync=True)

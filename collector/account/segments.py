@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.lake.arrow_files import read_arrow, write_arrow
 from collector.lake.layout import hours_of
 
 Traces = npt.NDArray[np.uint64]
@@ -18,7 +19,6 @@ Mask = npt.NDArray[np.bool_]
 SPANS: Final = "spans"
 _RESPONSE: Final = "response_id"
 _KEYS: Final = ("trace_id", "timestamp")
-_COMPRESSED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 _MIXER: Final = np.uint64(0x9E3779B97F4A7C15)
 _HEX_VALUES: Final = np.zeros(256, np.uint64)
 _HEX_VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
@@ -110,13 +110,7 @@ class Segment:
         self._links: tuple[Traces, Traces] | None = None
 
     def _read(self, name: str, columns: Iterable[str] | None = None) -> pa.Table:
-        with pa.memory_map(str(self.folder / f"{name}.arrow")) as source:
-            if columns is None:
-                return pa.ipc.open_file(source).read_all()
-            names = pa.ipc.open_file(source).schema.names
-            wanted = [names.index(column) for column in columns if column in names]
-            options = pa.ipc.IpcReadOptions(included_fields=wanted)
-            return pa.ipc.open_file(source, options=options).read_all()
+        return read_arrow(self.folder / f"{name}.arrow", columns)
 
     @property
     def spans(self) -> int:
@@ -138,16 +132,7 @@ class Segment:
         folder.mkdir(parents=True)
         np.save(folder / "touched.npy", touched)
         for name, table in tables.items():
-            filled = [
-                column
-                for column in table.column_names
-                if column in {"trace_id", "timestamp"}
-                or table.column(column).null_count < table.num_rows
-            ]
-            kept = table.select(filled)
-            path = str(folder / f"{name}.arrow")
-            with pa.ipc.new_file(path, kept.schema, options=_COMPRESSED) as writer:
-                writer.write_table(kept)
+            write_arrow(folder / f"{name}.arrow", table, always=_KEYS)
         return cls.open(root, number, tables.keys(), last_seen_unix, same_rows=tables)
 
     @classmethod

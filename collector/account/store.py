@@ -17,7 +17,7 @@ from collector.account.segments import (
     is_among,
     trace_numbers,
 )
-from collector.files import sync_tree
+from collector.files import boot_id, sync_tree
 from collector.lake.layout import Partition, fit, hours_of
 from rollups.schema import FINDING_SCHEMA
 
@@ -65,7 +65,7 @@ class Store:
             manifest = json.loads((root / "manifest.json").read_text())
             if manifest["fits"] != store._fits():
                 return None
-            if not manifest["synced"] and manifest["boot"] != _boot_id():
+            if not manifest["synced"] and manifest["boot"] != boot_id():
                 return None
             store._load(manifest)
         except FileNotFoundError:
@@ -114,7 +114,7 @@ class Store:
             sync_tree(self.root)
         manifest = {
             "fits": self._fits(),
-            "boot": _boot_id(),
+            "boot": boot_id(),
             "synced": sync,
             "segments": [
                 {
@@ -363,8 +363,3 @@ def _size_class(spans: int) -> int:
         spans //= _MERGE_AT
         size += 1
     return size
-
-
-def _boot_id() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else "unknown"

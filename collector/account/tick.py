@@ -85,6 +85,10 @@ class Account:
         self._rollups_due = 0.0
         self._forgotten = 0
 
+    def prepare(self) -> None:
+        """Do what the first tick would have to do first."""
+        self._books.prepare()
+
     def tick(self, *, publish: bool = True) -> Ticked:
         """
         Take new commits, bring the ledger up to date, tell and publish.

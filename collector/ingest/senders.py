@@ -17,6 +17,7 @@ from collector.errors import JournalFullError, SpanledgerError
 from collector.files import locked
 from collector.journal import Journal, JournalReader
 from collector.lake.books import Books, book_of
+from collector.lake.handoff import Handoff
 from collector.lake.target import open_target
 from collector.telemetry import read_statuses
 
@@ -124,6 +125,7 @@ class OwnHands:
                 self._books,
                 policy=open_content_policy(settings, self._target),
                 dimensions=settings.dimensions,
+                handoff=Handoff(settings.handoff_dir, settings.dimensions),
             )
             self._exits = exits.pop_all()
         return self

@@ -96,6 +96,12 @@ class Books:
             (item["since_unix_nano"], item["version"]) for item in entries
         ]
 
+    def prepare(self) -> None:
+        """Load the newest book, so that the first calls need not wait for it."""
+        self.refresh()
+        if self.current is not None:
+            self.book(self.current)
+
     @property
     def current(self) -> str | None:
         """Version of the newest book."""

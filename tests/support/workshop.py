@@ -13,6 +13,7 @@ from collector.config import load_settings
 from collector.drain import Drain, corruption_reporter
 from collector.journal import Journal, JournalReader
 from collector.lake.books import Books
+from collector.lake.handoff import Handoff
 from collector.lake.layout import LEDGER_TABLES
 from collector.lake.local import LocalTarget
 from pricing import bundled_book
@@ -46,6 +47,7 @@ class Workshop:
             self.books,
             policy=ContentPolicy(),
             dimensions=self.settings.dimensions,
+            handoff=Handoff(self.settings.handoff_dir, self.settings.dimensions),
         )
         self._account = None
 
