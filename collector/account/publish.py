@@ -112,7 +112,7 @@ def partition_parts(
     An hour whose traces partly left the working tables starts from what is published:
     rows of traces that came back are taken from the store instead. In an hour whose
     raw spans are gone, traces stay as they were published. A large hour goes part by
-    part, so that publishing needs the memory of one.
+    part, as they came: publishing needs the memory of one, and no time to sort.
     """
     hour, schema = partition.hour, store.schemas[name]
     is_retired, is_settled = hour in store.retired, hour in store.settled
@@ -122,8 +122,7 @@ def partition_parts(
             rows = store.partition(name, hour)
             yield rows.sort_by(_order(rows)).combine_chunks()
             return
-        for part in store.partition_parts(name, hour):
-            yield part.sort_by(_order(part)).combine_chunks()
+        yield from store.partition_parts(name, hour)
         return
     mine = _findings_of_windows(store, hour) if name == "findings" else frozenset()
     there: Traces = np.zeros(0, np.uint64)

@@ -36,6 +36,7 @@ _SMALL_HOUR_CALLS: Final = 250_000
 _PUBLISH_SHARE: Final = 0.1
 _INDEX_SHARE: Final = 0.3
 _SMALL_PUBLISH_SHARE: Final = 0.5
+_BEHIND_PUBLISH_SHARE: Final = 0.05
 _TOLD_HOURS: Final = 24
 _TOLD_SECONDS: Final = 3600.0
 _TELL_SECONDS: Final = 5.0
@@ -199,14 +200,16 @@ class Account:
         if store.dirty and started >= self._publish_due:
             largest = max(store.count("calls", p.hour) for _, p in store.dirty)
             files += publish_partitions(store, self._target)
-            is_small = largest < _SMALL_HOUR_CALLS and not is_behind
+            is_small = largest < _SMALL_HOUR_CALLS
             share = _SMALL_PUBLISH_SHARE if is_small else _PUBLISH_SHARE
+            share = _BEHIND_PUBLISH_SHARE if is_behind else share
             self._publish_due = _due_after(started, share)
         started = time.monotonic()
         if store.dirty_days and started >= self._rollups_due:
             files += self._publish_rollups()
             show_costs(store, datetime.now(UTC))
-            self._rollups_due = _due_after(started, _PUBLISH_SHARE)
+            share = _BEHIND_PUBLISH_SHARE if is_behind else _PUBLISH_SHARE
+            self._rollups_due = _due_after(started, share)
         if files:
             store.commit()
             log.debug("tables_published", files=files)

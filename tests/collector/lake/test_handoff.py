@@ -1,26 +1,25 @@
 """What the handoff promises: a shortcut that never changes what account sees."""
 
-import tempfile
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 from agent_runs import Run
 from hypothesis import given, settings
-from otlp_requests import START_UNIX_NANO, request, requests, span
+from otlp_requests import START_UNIX_NANO, payloads, request, span
 from structlog.testing import capture_logs
 from workshop import Workshop
 
 from collector.account.ledger import read_spans
+from collector.drain import price_spans
+from collector.lake.books import Books
 from collector.lake.handoff import Handoff
+from collector.lake.local import LocalTarget
+from pricing import bundled_book
+from proto_handlers.content import ContentPolicy
+from proto_handlers.otlp_traces import decode_traces
 from proto_handlers.schema import normalised_schema
 
 KEY = "spans/date=2026-11-22/hour=10/j-1.parquet"
 ONE_DIMENSION = {"team": ("app.team",)}
-
-
-def keys_of(shop):
-    return [key for key in shop.target.keys("spans") if "empty" not in key]
 
 
 def waiting(shop):
@@ -34,22 +33,28 @@ def some_spans(count=1):
     )
 
 
-@given(requests)
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    return LocalTarget(tmp_path_factory.mktemp("lake"))
+
+
+@given(payloads)
 @settings(max_examples=60, deadline=None)
-def test_what_waits_is_what_reading_the_object_gives(sent):
-    with tempfile.TemporaryDirectory() as folder, Workshop(Path(folder)) as shop:
-        shop.send(sent)
-        shop.drain_all()
-        handoff = Handoff(shop.settings.handoff_dir, shop.settings.dimensions)
+def test_what_waits_is_what_reading_the_object_gives(lake, payload):
+    books = Books(lake)
+    books.adopt(bundled_book(), since_unix_nano=0)
+    decoded = decode_traces([payload], ContentPolicy())
+    priced = price_spans(decoded.spans, books, ONE_DIMENSION)
+    handoff = Handoff(lake.root / "handoff", ONE_DIMENSION)
+    lake.publish(KEY, priced.spans)
 
-        for key in keys_of(shop):
-            read = read_spans(shop.target, [key], shop.settings.dimensions)
-            taken = handoff.take(key)
+    handoff.offer(KEY, priced.normalised)
 
-            assert taken is not None
-            assert taken.schema == read.schema
-            # As text, so that a NaN equals a NaN.
-            assert repr(taken.to_pylist()) == repr(read.to_pylist())
+    read = read_spans(lake, [KEY], ONE_DIMENSION)
+    taken = handoff.take(KEY)
+    assert taken.schema == read.schema
+    # As text, so that a NaN equals a NaN.
+    assert repr(taken.to_pylist()) == repr(read.to_pylist())
 
 
 def test_account_publishes_the_same_with_and_without_it(tmp_path):
