@@ -128,6 +128,22 @@ def _add_query_verbs(add: Any) -> None:  # noqa: ANN401
     report = add("report", verbs.report, "show what things cost")
     report.add_argument("name", choices=REPORTS, metavar="|".join(REPORTS))
     report.add_argument("--limit", type=_positive, default=100, help="rows at most")
+    costs = report.add_mutually_exclusive_group()
+    costs.add_argument(
+        "--as-recorded",
+        dest="costs",
+        action="store_const",
+        const="recorded",
+        default="recorded",
+        help="costs by the price book in force when calls came; the default",
+    )
+    costs.add_argument(
+        "--restated",
+        dest="costs",
+        action="store_const",
+        const="restated",
+        help="costs as the newest restatement has them",
+    )
     _add_period(report)
     _add_format(report)
     trace = add("trace", verbs.trace, "show one trace as a waterfall with cost")

@@ -148,7 +148,11 @@ def report(arguments: argparse.Namespace) -> int:
     from collector.query.formats import summary_notes
 
     report = ask_report(
-        _quiet_settings(arguments), arguments.name, _period(arguments), arguments.limit
+        _quiet_settings(arguments),
+        arguments.name,
+        _period(arguments),
+        arguments.limit,
+        costs=arguments.costs,
     )
     if arguments.format == "json":
         _show_json(report.document())

@@ -21,7 +21,7 @@ from collector.config import Settings
 from collector.errors import QueryError
 from collector.query.explain import explain_span
 from collector.query.formats import format_table, plain_rows
-from collector.query.reports import DEFAULT_LIMIT, find_report, run_report
+from collector.query.reports import DEFAULT_LIMIT, RECORDED, find_report, run_report
 from collector.query.sql import run_sql
 from collector.query.times import parse_period
 from collector.query.trace import read_trace
@@ -109,6 +109,7 @@ class _Api:
                 self._lake,
                 kind,
                 period=parse_period(given.get("since"), given.get("until")),
+                costs=given.get("costs", RECORDED),
                 limit=int(limit),
                 memory_limit=self._memory_limit,
             )

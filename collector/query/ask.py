@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from collector.config import Settings, split_listen
 from collector.errors import QueryError
-from collector.query.reports import Report, find_report, run_report
+from collector.query.reports import RECORDED, Report, find_report, run_report
 from collector.query.sql import TIMEOUT_SECONDS, run_sql
 from collector.query.times import Period
 from collector.query.trace import Trace, read_trace
@@ -46,14 +46,22 @@ def ask_sql(settings: Settings, statement: str, period: Period) -> pa.Table:
     return table
 
 
-def ask_report(settings: Settings, name: str, period: Period, limit: int) -> Report:
+def ask_report(
+    settings: Settings,
+    name: str,
+    period: Period,
+    limit: int,
+    *,
+    costs: str = RECORDED,
+) -> Report:
     """Work out a report; see `collector.query.reports.run_report`."""
     kind = find_report(name)
-    given = urlencode({**_ends(period), "limit": limit})
+    given = urlencode({**_ends(period), "limit": limit, "costs": costs})
     try:
         table = _ask(settings, "GET", f"/api/report/{name}?{given}")
     except _UnreachableError:
-        return run_report(Lake.of(settings), kind, period=period, limit=limit)
+        lake = Lake.of(settings)
+        return run_report(lake, kind, period=period, limit=limit, costs=costs)
     summary = json.loads((table.schema.metadata or {})[SUMMARY_KEY])
     return Report(kind, period, summary, table.replace_schema_metadata(None))
 

@@ -13,6 +13,10 @@ from collector.query.times import ALWAYS, Period
 from collector.query.views import Lake, open_lake
 
 DEFAULT_LIMIT: Final = 100
+RECORDED: Final = "recorded"
+RESTATED: Final = "restated"
+COSTS: Final = (RECORDED, RESTATED)
+"""Which costs a report is about: as recorded, or as known by the newest restatement."""
 
 
 class ReportKind(NamedTuple):
@@ -44,8 +48,9 @@ class Report(NamedTuple):
     period: Period
     summary: Mapping[str, Any]
     """
-    The calls in the period (number, coverage, cost) and ``published_at``, when the
-    ledger was last written; as JSON has it.
+    The calls in the period (number, coverage, cost), ``published_at``, when the ledger
+    was last written, ``costs``, `RECORDED` or `RESTATED`, and how many restatements
+    there are; as JSON has it.
     """
     table: pa.Table
 
@@ -76,6 +81,7 @@ def run_report(
     kind: ReportKind,
     *,
     period: Period = ALWAYS,
+    costs: str = RECORDED,
     limit: int = DEFAULT_LIMIT,
     timeout_seconds: float = TIMEOUT_SECONDS,
     memory_limit: str | None = None,
@@ -90,6 +96,8 @@ def run_report(
 
         period: Calls and runs that start in it.
 
+        costs: One of `COSTS`.
+
         limit: Rows at most.
 
         timeout_seconds: When it is given up.
@@ -103,6 +111,7 @@ def run_report(
         lake,
         [kind],
         period=period,
+        costs=costs,
         limit=limit,
         timeout_seconds=timeout_seconds,
         memory_limit=memory_limit,
@@ -116,6 +125,7 @@ def run_reports(
     kinds: Sequence[ReportKind],
     *,
     period: Period = ALWAYS,
+    costs: str = RECORDED,
     limit: int = DEFAULT_LIMIT,
     timeout_seconds: float = TIMEOUT_SECONDS,
     memory_limit: str | None = None,
@@ -129,15 +139,27 @@ def run_reports(
     Raises:
         QueryError: The lake is not there or cannot be read, or one takes too long.
     """
+    if costs not in COSTS:
+        message = f"report: costs are {' or '.join(COSTS)}, not {costs!r}"
+        raise QueryError(message)
     needed = {"measured_calls"}.union(*(kind.reads for kind in kinds))
     with open_lake(
-        lake, period=period, needed=sorted(needed), memory_limit=memory_limit
+        lake,
+        period=period,
+        needed=sorted(needed),
+        memory_limit=memory_limit,
+        restated=costs == RESTATED,
     ) as connection:
         found = fetch(
             connection, query_text("summary"), timeout_seconds=timeout_seconds
         )
         published_at = plain_value(lake.published_at())
-        summary = {**plain_rows(found)[0], "published_at": published_at}
+        summary = {
+            **plain_rows(found)[0],
+            "published_at": published_at,
+            "costs": costs,
+            "restatements": len(lake.restatement_ids()),
+        }
         return [
             Report(
                 kind,

@@ -2,7 +2,7 @@
 
 import importlib.resources
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from collector.errors import QueryError
 from collector.lake.layout import table_schemas
 from collector.lake.restatements import RESTATEMENTS, list_restatements
 from collector.lake.target import Target, open_target
+from collector.query.restated import restated_rows, widened
 from collector.query.spans_view import spans_statement
 from collector.query.times import ALWAYS, Period
 from proto_handlers.schema import IDENTITY
@@ -27,10 +28,12 @@ from rollups.registry import ROLLUPS
 RESTATED: Final = "calls_restated"
 _RAW: Final = "raw"
 _RAW_SPANS: Final = "raw.spans"
+_RAW_CALLS: Final = "raw.calls"
 _MEASURED: Final = "measured_calls"
 _READS: Final = {
     "spans": (_RAW_SPANS, "calls", "excluded"),
-    RESTATED: ("calls", "restatements"),
+    "calls": (_RAW_CALLS,),
+    RESTATED: (_RAW_CALLS, "restatements"),
     _MEASURED: ("calls",),
 }
 """What the views that are more than a table are made of."""
@@ -105,6 +108,7 @@ def open_lake(
     period: Period = ALWAYS,
     needed: Iterable[str] | None = None,
     memory_limit: str | None = None,
+    restated: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """
     Open a connection that sees *lake* and nothing else.
@@ -118,6 +122,9 @@ def open_lake(
             Names that are no views are passed over.
 
         memory_limit: In DuckDB's words; beyond it, queries spill to temporary files.
+
+        restated: Let the ledger's tables have the newest known costs, and what depends
+            on them, instead of the recorded ones.
 
     Returns:
         A connection in UTC, without access to files beyond the lake, and with its
@@ -141,8 +148,17 @@ def open_lake(
         if memory_limit is not None:
             connection.execute("SET memory_limit = $size", {"size": memory_limit})
         connection.execute(f"CREATE SCHEMA {_RAW}")
-        for name in _in_order(view_names() if needed is None else needed):
-            _create_view(connection, lake, name, period)
+        names = view_names() if needed is None else tuple(needed)
+        if restated and lake.restatement_ids():
+            names = (RESTATED, *names)
+            again = _made_again(connection, lake, names, period, memory_limit)
+        else:
+            restated, again = False, frozenset()
+        for name in _in_order(names):
+            if name == "calls" and restated and name not in again:
+                connection.execute(f"CREATE VIEW calls AS FROM {RESTATED}")
+            else:
+                _create_view(connection, lake, name, period, again)
         _confine(connection, directory)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         connection.close()
@@ -162,17 +178,53 @@ def _confine(connection: duckdb.DuckDBPyConnection, directory: Path | None) -> N
 
 def _in_order(names: Iterable[str]) -> list[str]:
     """Return the views to make, what they read before them."""
-    known = {*view_names(), *_READS}
+    known = {*view_names(), *_READS, _RAW_SPANS, _RAW_CALLS}
     ordered: dict[str, None] = {}
     for name in names:
-        for needed in (*_READS.get(name, ()), name):
-            if needed in known or needed == _RAW_SPANS:
-                ordered[needed] = None
+        if name in known and name not in ordered:
+            ordered |= dict.fromkeys(_in_order(_READS.get(name, ())))
+            ordered[name] = None
     return list(ordered)
 
 
+def _made_again(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    names: Iterable[str],
+    period: Period,
+    memory_limit: str | None,
+) -> frozenset[str]:
+    """
+    Register restated rows of the tables that depend on costs, if *names* needs them.
+
+    Returns:
+        The tables that have such rows, each registered as ``restated_<name>``, and
+        their traces as ``restated_traces``.
+    """
+    if not {"runs", "chains", "tool_calls"}.intersection(_in_order(names)):
+        return frozenset()
+    with open_lake(
+        lake,
+        period=widened(period),
+        needed=(RESTATED, "runs", "tool_calls"),
+        memory_limit=memory_limit,
+    ) as whole:
+        extra = tuple(name for name in lake.dimensions if name not in IDENTITY)
+        tables = restated_rows(whole, extra)
+    for name, rows in tables.items():
+        connection.register(f"restated_{name}", rows)
+    if tables:
+        traces = tables["calls"].select(["trace_id"])
+        connection.register("restated_traces", traces)
+    return frozenset(tables)
+
+
 def _create_view(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, name: str, period: Period
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    name: str,
+    period: Period,
+    again: Collection[str],
 ) -> None:
     match name:
         case "spans":
@@ -180,11 +232,19 @@ def _create_view(
             statement = spans_statement(lake.dimensions, columns)
         case "calls_restated":
             statement = _restated()
+        case "calls":
+            statement = f"SELECT * FROM {_RAW_CALLS}"  # noqa: S608
         case "measured_calls":
             connection.execute(sql_text("sql", _MEASURED))
             return
         case _:
             statement = _table_statement(connection, lake, name, period)
+    if name in again:
+        others = f"FROM ({statement}) ANTI JOIN restated_traces USING (trace_id)"
+        own = f"SELECT *, timestamp::DATE AS date FROM restated_{name}"  # noqa: S608
+        statement = f"{others} UNION ALL BY NAME {own}"
+        tests = _within(lake.schema(name), period)
+        statement += " WHERE " + " AND ".join(tests) if tests else ""
     connection.execute(f"CREATE VIEW {name} AS {statement}")
 
 

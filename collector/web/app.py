@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from collector.config import Settings
 from collector.errors import QueryError
+from collector.query.reports import RECORDED
 from collector.web.page import PERIODS, build_page
 from collector.web.probes import Readiness, probe_routes
 from collector.web.readiness import judge_readiness
@@ -48,6 +49,7 @@ def build_app(
 
     def page(request: Request) -> Response:
         since = request.query_params.get("since", _DEFAULT_PERIOD)
+        costs = request.query_params.get("costs", RECORDED)
         if not waiting.acquire(blocking=False):
             return PlainTextResponse(
                 "busy\n", status_code=503, headers={"retry-after": "2"}
@@ -55,7 +57,9 @@ def build_app(
         try:
             with at_work:
                 now = datetime.now(UTC)
-                context = build_page(settings, judge(), since=since, now=now)
+                context = build_page(
+                    settings, judge(), since=since, now=now, costs=costs
+                )
         except QueryError as error:
             return PlainTextResponse(f"{error.line()}\n", status_code=400)
         finally:

@@ -10,7 +10,13 @@ from collector.alerts.database import AlertStoreError
 from collector.alerts.listing import list_alerts
 from collector.config import Settings
 from collector.errors import QueryError
-from collector.query.reports import Report, find_report, run_reports
+from collector.query.reports import (
+    COSTS,
+    RECORDED,
+    Report,
+    find_report,
+    run_reports,
+)
 from collector.query.times import Period, parse_time
 from collector.query.views import Lake
 from collector.web import cells
@@ -33,7 +39,12 @@ class Shown(NamedTuple):
 
 
 def build_page(
-    settings: Settings, readiness: Mapping[str, Any], *, since: str, now: datetime
+    settings: Settings,
+    readiness: Mapping[str, Any],
+    *,
+    since: str,
+    now: datetime,
+    costs: str = RECORDED,
 ) -> dict[str, Any]:
     """
     Return what the template needs.
@@ -49,11 +60,16 @@ def build_page(
 
         now: Time of the request.
 
+        costs: One of `COSTS`.
+
     Raises:
-        QueryError: *since* is no time.
+        QueryError: *since* is no time, or there are no such costs.
     """
     period = Period(parse_time(since, now=now), None)
-    reports, problem = _run(Lake.of(settings), period)
+    if costs not in COSTS:
+        message = f"costs are {' or '.join(COSTS)}, not {costs!r}"
+        raise QueryError(message)
+    reports, problem = _run(Lake.of(settings), period, costs)
     shown = [
         Shown(panel, _show(panel, report.table))
         for panel, report in zip(PANELS, reports, strict=False)
@@ -64,18 +80,21 @@ def build_page(
         "now": cells.moment(now),
         "since": since,
         "periods": PERIODS,
+        "costs": costs,
+        "has_restatements": bool((summary or {}).get("restatements")),
         "tiles": _tiles(summary, firing, readiness, now),
         "troubles": [*_troubles(readiness), *problem],
         "panels": [alerts, *shown],
     }
 
 
-def _run(lake: Lake, period: Period) -> tuple[list[Report], list[str]]:
+def _run(lake: Lake, period: Period, costs: str) -> tuple[list[Report], list[str]]:
     try:
         reports = run_reports(
             lake,
             [find_report(panel.id) for panel in PANELS],
             period=period,
+            costs=costs,
             limit=max(panel.rows for panel in PANELS),
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_limit=_MEMORY_LIMIT,

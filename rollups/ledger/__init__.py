@@ -8,6 +8,7 @@ order, however often they are repeated.
 """
 
 from rollups.ledger.build import Draft, Ledger, draft_ledger, finish_ledger
+from rollups.ledger.repriced import reprice_ledger
 from rollups.ledger.spans import REQUIRED_FIELDS, required_fields
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "Ledger",
     "draft_ledger",
     "finish_ledger",
+    "reprice_ledger",
     "required_fields",
 ]

@@ -1,6 +1,6 @@
 -- view:  calls_restated
 -- grain: one row per call
--- reads: calls, restatements
+-- reads: raw.calls, restatements
 -- The ledger with the newest known price of each call. A restatement of a cost that is
 -- not the recorded one any more (more of its trace has come since) does not count.
 WITH newest AS (
@@ -56,7 +56,7 @@ SELECT
     ),
     newest.restatement_id,
     newest.known_at AS restated_at
-FROM calls
+FROM raw.calls AS calls
 LEFT JOIN newest
     ON calls.trace_id = newest.trace_id
     AND calls.span_id = newest.span_id

@@ -1,0 +1,63 @@
+"""The ledger as it would be if calls had cost what restatements say."""
+
+import importlib.resources
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from collector.query.times import Period
+from rollups.ledger import reprice_ledger
+
+RESTATED_TABLES: Final = ("calls", "tool_calls", "runs", "chains")
+"""Tables that depend on what calls cost."""
+
+AROUND: Final = timedelta(days=1)
+"""Traces are whole if they lie within this of the time asked for."""
+
+_CALLS_AT_ONCE: Final = 500_000
+
+
+def widened(period: Period) -> Period:
+    """Return *period* with what lies around it."""
+    since, until = period
+    return Period(since and since - AROUND, until and until + AROUND)
+
+
+def restated_rows(
+    connection: duckdb.DuckDBPyConnection, dimensions: tuple[str, ...]
+) -> Mapping[str, pa.Table]:
+    """
+    Return the ledger rows of all traces with a restated call, made again.
+
+    A share of the traces at a time, so that memory is bounded.
+
+    Args:
+        connection: Sees ``calls_restated``, ``runs`` and ``tool_calls``.
+
+        dimensions: Names of configured dimensions.
+    """
+    traces = connection.sql(_text("restated_traces")).to_arrow_table()
+    before = np.cumsum(traces.column("calls").to_numpy()) // _CALLS_AT_ONCE
+    parts: dict[str, list[pa.Table]] = {name: [] for name in RESTATED_TABLES}
+    for share in np.unique(before):
+        chosen = traces.filter(pa.array(before == share)).select(["trace_id"])
+        connection.register("chosen_traces", chosen)
+        calls, tool_calls, runs = (
+            connection.sql(
+                f"SELECT * FROM {name} SEMI JOIN chosen_traces USING (trace_id)"  # noqa: S608
+            ).to_arrow_table()
+            for name in ("calls_restated", "tool_calls", "runs")
+        )
+        ledger = reprice_ledger(calls, tool_calls, runs, dimensions=dimensions)
+        for name, tables in parts.items():
+            tables.append(getattr(ledger, name))
+    return {name: pa.concat_tables(tables) for name, tables in parts.items() if tables}
+
+
+def _text(name: str) -> str:
+    folder = importlib.resources.files("collector.query") / "sql"
+    return (folder / f"{name}.sql").read_text()
