@@ -221,9 +221,9 @@ def summary_notes(summary: Mapping[str, Any]) -> list[str]:
     if summary["unpriced_calls"]:
         counted += f", {summary['unpriced_calls']:,} calls have no price"
     lines = [counted]
-    if summary["costs"] == "restated":
+    if summary.get("costs") == "restated":
         lines.append(f"costs as restated; restatements: {summary['restatements']}")
-    elif summary["restatements"]:
+    elif summary.get("restatements"):
         lines.append("costs as recorded; --restated shows them as priced again")
     if summary["published_at"]:
         lines.append(f"ledger as of {summary['published_at']}")
