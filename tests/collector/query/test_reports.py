@@ -110,6 +110,8 @@ def test_the_summary_says_how_much_is_known(tmp_path):
         "subscription_usd": None,
         "first_call": "2026-11-20T00:00:00Z",
         "last_call": "2026-11-20T00:00:00Z",
+        "costs": "recorded",
+        "restatements": 0,
     }
 
 
