@@ -90,6 +90,7 @@ class Drain:
         self._policy = policy
         self._dimensions = dimensions
         self._handoff = handoff
+        self._expansion = 1.0
 
     def once(self) -> Drained | None:
         """
@@ -109,6 +110,7 @@ class Drain:
         if not frames:
             return None
         end = frames[-1].end
+        self._expansion = _expansion_of(frames)
         spans, normalised = self._spans_of(frames)
         parts = self._parts(spans, start)
         write_intent(
@@ -240,11 +242,19 @@ class Drain:
                 return
 
     def _gather(self, stop: threading.Event, enough_bytes: int, seconds: float) -> None:
+        # How well payloads compress is known from those before.
+        enough_bytes = int(enough_bytes / self._expansion)
         deadline = time.monotonic() + seconds
         while self._reader.backlog_bytes < enough_bytes:
             left_seconds = deadline - time.monotonic()
             if left_seconds <= 0 or stop.wait(min(_POLL_SECONDS, left_seconds)):
                 return
+
+
+def _expansion_of(frames: list[Frame]) -> float:
+    """Return how many times larger payloads are than their frames."""
+    payload_bytes = sum(len(frame.payload) for frame in frames)
+    return max(1.0, payload_bytes / sum(frame.journal_bytes for frame in frames))
 
 
 def price_spans(

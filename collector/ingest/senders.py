@@ -15,7 +15,7 @@ from collector.config import Settings
 from collector.drain import Drain, corruption_reporter, open_content_policy
 from collector.errors import JournalFullError, SpanledgerError
 from collector.files import locked
-from collector.journal import Journal, JournalReader
+from collector.journal import Journal, JournalReader, pack
 from collector.lake.books import Books, book_of
 from collector.lake.handoff import Handoff
 from collector.lake.target import open_target
@@ -143,7 +143,7 @@ class OwnHands:
 
     def _append(self, payload: bytes) -> None:
         self._journal.append(
-            payload,
+            pack(payload),
             signal="traces",
             encoding="protobuf",
             tenant=None,

@@ -18,15 +18,16 @@ It knows bytes, files and syncs. It knows neither OTLP nor the lake.
 
      0  4  magic "SLF1"
      4  4  CRC32C of the head behind this field, begun with the seed of the place
-     8  4  CRC32C of the payload, begun with the seed of the place
-    12  4  bytes of the payload
+     8  4  CRC32C of the content, begun with the seed of the place
+    12  4  bytes of the content
     16  1  signal: 1 traces, 2 logs
-    17  1  encoding in which the sender sent it: 1 protobuf, 2 json
+    17  1  encoding in which the sender sent it: 1 protobuf, 2 json;
+           the highest bit says that the content is compressed
     18  2  bytes of the tenant, 65535 for none
     20  8  arrival, nanoseconds since 1970, UTC
     28 16  hash of the request as received
     44  .  tenant, UTF-8; the head ends with it
-     .  .  payload, protobuf
+     .  .  content: the payload, protobuf, or raw snappy of it
 
 The seed is a function of salt, segment and offset: a frame is valid in one place only,
 so neither stale bytes nor a frame that a sender put inside a payload is ever taken
@@ -44,6 +45,7 @@ Behind the last frame of a growing segment stand zeros.
 - Segments are deleted whole, by the reader, when all of a segment is committed.
 """
 
+from collector.journal.compression import Packed, pack
 from collector.journal.frame import Encoding, Frame, Position, Signal
 from collector.journal.group import GroupCommit
 from collector.journal.log import Journal
@@ -56,6 +58,8 @@ __all__ = [
     "GroupCommit",
     "Journal",
     "JournalReader",
+    "Packed",
     "Position",
     "Signal",
+    "pack",
 ]

@@ -8,6 +8,8 @@ from typing import Final, Literal, NamedTuple, Self
 import google_crc32c
 from typing_extensions import override
 
+from collector.journal.compression import unpack
+
 Signal = Literal["traces", "logs"]
 Encoding = Literal["protobuf", "json"]
 
@@ -18,6 +20,7 @@ _CHECKED: Final = struct.Struct("<IIBBHQ16s")
 _CHECKED_AT: Final = 8
 _HEAD_BYTES: Final = _CHECKED_AT + _CHECKED.size
 _NO_TENANT: Final = 0xFFFF
+_COMPRESSED: Final = 0x80
 _SIGNALS: Final[dict[int, Signal]] = {1: "traces", 2: "logs"}
 _ENCODINGS: Final[dict[int, Encoding]] = {1: "protobuf", 2: "json"}
 _SIGNAL_CODES: Final = {name: code for code, name in _SIGNALS.items()}
@@ -61,11 +64,16 @@ class Frame(NamedTuple):
     payload_hash: bytes
     """128 bits over the request as received, decompressed."""
     payload: bytes
-    """OTLP export request, protobuf."""
+    """OTLP export request, protobuf, decompressed."""
     position: Position
     """Where the frame starts."""
     end: Position
     """Where it ends, in the same segment."""
+
+    @property
+    def journal_bytes(self) -> int:
+        """Bytes that the frame takes in the journal."""
+        return self.end.offset - self.position.offset
 
 
 class Seed(NamedTuple):
@@ -96,7 +104,7 @@ class Unreadable(NamedTuple):
 
 
 def encode_head(
-    payload: bytes,
+    content: bytes,
     *,
     signal: Signal,
     encoding: Encoding,
@@ -104,24 +112,42 @@ def encode_head(
     received_unix_nano: int,
     payload_hash: bytes,
     checksum_seed: int,
+    is_compressed: bool = False,
 ) -> bytes:
     """
-    Return what stands before *payload* in its frame; head and payload are the frame.
+    Return what stands before *content* in its frame; head and content are the frame.
+
+    Args:
+        content: The payload, or what `pack` made of it.
+
+        signal: What the payload holds.
+
+        encoding: What the sender sent.
+
+        tenant: Tenant of the sender.
+
+        received_unix_nano: Arrival, UTC nanoseconds since 1970.
+
+        payload_hash: 16 bytes that stand for the request.
+
+        checksum_seed: Seed of the frame's place.
+
+        is_compressed: Whether *content* is compressed.
 
     Raises:
         ValueError: The tenant has more than 65534 bytes, the hash not 16, or the
-            payload 4 GiB or more.
+            content 4 GiB or more.
     """
     name = b"" if tenant is None else tenant.encode()
-    if len(name) >= _NO_TENANT or len(payload) >> 32 or len(payload_hash) != HASH_BYTES:
+    if len(name) >= _NO_TENANT or len(content) >> 32 or len(payload_hash) != HASH_BYTES:
         message = "frame: tenant, payload or hash has a length that does not fit"
         raise ValueError(message)
     checked = (
         _CHECKED.pack(
-            google_crc32c.extend(checksum_seed, payload),
-            len(payload),
+            google_crc32c.extend(checksum_seed, content),
+            len(content),
             _SIGNAL_CODES[signal],
-            _ENCODING_CODES[encoding],
+            _ENCODING_CODES[encoding] | (_COMPRESSED if is_compressed else 0),
             _NO_TENANT if tenant is None else len(name),
             received_unix_nano,
             payload_hash,
@@ -198,9 +224,14 @@ def decode_frame(
         return Unreadable("short", frame_bytes)
     if google_crc32c.extend(seed.at(at), payload) != head.payload_checksum:
         return Unreadable("payload", frame_bytes)
+    if head.encoding & _COMPRESSED:
+        try:
+            payload = unpack(payload)
+        except ValueError:
+            return Unreadable("payload", frame_bytes)
     return Frame(
         signal=_SIGNALS[head.signal],
-        encoding=_ENCODINGS[head.encoding],
+        encoding=_ENCODINGS[head.encoding & ~_COMPRESSED],
         tenant=head.tenant,
         received_unix_nano=head.received_unix_nano,
         payload_hash=head.payload_hash,

@@ -12,6 +12,7 @@ import structlog
 from collector.config import JournalSettings
 from collector.errors import DiskFullError, JournalFailedError, JournalFullError
 from collector.files import SyncFile, make_directory, sync_directory
+from collector.journal.compression import Packed
 from collector.journal.frame import Encoding, Frame, Position, Seed, Signal, encode_head
 from collector.journal.marks import Identity, SyncedMark, load_committed
 from collector.journal.recovery import recover
@@ -153,7 +154,7 @@ class Journal:
 
     def append(
         self,
-        payload: bytes,
+        payload: bytes | Packed,
         *,
         signal: Signal,
         encoding: Encoding,
@@ -165,7 +166,7 @@ class Journal:
         Write a frame into the page cache.
 
         Args:
-            payload: OTLP export request, protobuf.
+            payload: OTLP export request, protobuf; as it is or packed.
 
             signal: What it holds.
 
@@ -187,24 +188,28 @@ class Journal:
             ValueError: A field does not fit into a frame.
         """
         self._raise_if_failed()
+        content, is_compressed = (
+            payload if isinstance(payload, Packed) else (payload, False)
+        )
         # The head depends on the place: for another segment it is made again.
         while True:
             segment = self._active
             head = encode_head(
-                payload,
+                content,
                 signal=signal,
                 encoding=encoding,
                 tenant=tenant,
                 received_unix_nano=received_unix_nano,
                 payload_hash=payload_hash,
                 checksum_seed=self._seed.at(segment.end_offset if segment else 0),
+                is_compressed=is_compressed,
             )
-            frame_bytes = len(head) + len(payload)
+            frame_bytes = len(head) + len(content)
             if segment is not None and segment.has_room(frame_bytes):
                 break
             self._roll(frame_bytes)
         try:
-            segment.append(head, payload)
+            segment.append(head, content)
         except OSError as error:
             if error.errno in NO_ROOM:
                 detail = f"no room for a frame of {frame_bytes} bytes"

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -21,6 +21,7 @@ from collector.journal.segment import segment_numbers, segment_path
 log = structlog.get_logger(component="journal")
 
 _POLL_SECONDS: Final = 0.01
+_CHUNK_BYTES: Final = 4 << 20
 
 
 class Corruption(NamedTuple):
@@ -123,8 +124,8 @@ class JournalReader:
         Args:
             start: The end of a frame or `committed`.
 
-            max_bytes: Size in bytes of frames to stay below; one frame is read
-                however large it is.
+            max_bytes: Size in bytes of frames, decompressed, to stay below; one
+                frame is read however large it is.
 
             until: The end of a frame; those behind it are left out.
 
@@ -144,7 +145,7 @@ class JournalReader:
                 is_first=not frames,
             )
             frames += more
-            taken_bytes = sum(f.end.offset - f.position.offset for f in frames)
+            taken_bytes += sum(map(_size_bytes, more))
             if position == place or (frames and taken_bytes >= max_bytes):
                 break
         self._reached = position
@@ -227,23 +228,17 @@ class JournalReader:
         """
         seed = Seed.of(self._identity.salt, place.segment)
         rest_bytes = limit - place.offset
-        wanted_bytes = min(max_bytes, rest_bytes)
+        wanted_bytes = min(max_bytes, _CHUNK_BYTES, rest_bytes)
         while True:
             with segment_path(self._directory, place.segment).open("rb") as file:
                 buffer = os.pread(file.fileno(), wanted_bytes, place.offset)
-            found = list(
-                scan_frames(
-                    buffer,
-                    at=place.offset,
-                    seed=seed,
-                    is_rest=wanted_bytes == rest_bytes,
-                )
+            scanned = scan_frames(
+                buffer, at=place.offset, seed=seed, is_rest=wanted_bytes == rest_bytes
             )
+            found = list(_below(scanned, max_bytes, is_first=is_first))
             if found or wanted_bytes == rest_bytes or not is_first:
                 break
             wanted_bytes = min(wanted_bytes * 4, rest_bytes)
-        if wanted_bytes > max_bytes:
-            del found[1:]
         frames = [item for item in found if isinstance(item, Frame)]
         for item in found:
             if isinstance(item, Damage):
@@ -285,3 +280,22 @@ class JournalReader:
         for number in segment_numbers(self._directory):
             if number < self._committed.segment:
                 segment_path(self._directory, number).unlink(missing_ok=True)
+
+
+def _size_bytes(frame: Frame) -> int:
+    """Return what a frame counts against the memory of a batch."""
+    return max(frame.journal_bytes, len(frame.payload))
+
+
+def _below(
+    scanned: Iterator[Frame | Damage], max_bytes: int, *, is_first: bool
+) -> Iterator[Frame | Damage]:
+    """Yield what was scanned while it stays below *max_bytes*; if first, one always."""
+    taken_bytes = 0
+    for item in scanned:
+        if isinstance(item, Frame):
+            taken_bytes += _size_bytes(item)
+            if taken_bytes > max_bytes and not is_first:
+                return
+        yield item
+        is_first = False

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from collector.errors import MalformedRequestError
-from collector.journal import Encoding, GroupCommit, Journal
+from collector.journal import Encoding, GroupCommit, Journal, pack
 from collector.receive import metrics
 from collector.receive.memory import PayloadMemory, hash_payload
 from collector.receive.validity import (
@@ -148,7 +148,7 @@ class Intake:
             metrics.SPANS_REPEATED.inc(items)
             return
         end = self._journal.append(
-            payload,
+            pack(payload),
             signal=kind,
             encoding=encoding,
             tenant=tenant,

@@ -1,4 +1,5 @@
 import pytest
+from frames import encode, fields, scan, written_frames
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,55 +9,7 @@ from collector.journal.frame import (
     Position,
     Seed,
     encode_head,
-    scan_frames,
 )
-
-SEED = Seed.of(b"salt" * 4, 7)
-
-written_frames = st.lists(
-    st.tuples(
-        st.binary(max_size=300),
-        st.sampled_from(["traces", "logs"]),
-        st.sampled_from(["protobuf", "json"]),
-        st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-        st.integers(0, 2**64 - 1),
-        st.binary(min_size=16, max_size=16),
-    ),
-    max_size=6,
-)
-
-
-def encode(written, *, seed=SEED, at=0):
-    content = b""
-    for payload, signal, encoding, tenant, received, payload_hash in written:
-        content += (
-            encode_head(
-                payload,
-                signal=signal,
-                encoding=encoding,
-                tenant=tenant,
-                received_unix_nano=received,
-                payload_hash=payload_hash,
-                checksum_seed=seed.at(at + len(content)),
-            )
-            + payload
-        )
-    return content
-
-
-def scan(content, *, seed=SEED, at=0, is_rest=True):
-    return list(scan_frames(content, at=at, seed=seed, is_rest=is_rest))
-
-
-def fields(frame):
-    return (
-        frame.payload,
-        frame.signal,
-        frame.encoding,
-        frame.tenant,
-        frame.received_unix_nano,
-        frame.payload_hash,
-    )
 
 
 def traces(*payloads):

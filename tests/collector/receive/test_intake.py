@@ -2,6 +2,7 @@ import asyncio
 import errno
 import functools
 import os
+import random
 import threading
 
 import pytest
@@ -184,9 +185,20 @@ def test_nothing_is_acknowledged_when_the_sync_fails(tmp_path):
     assert [frame.payload for frame in read_all(tmp_path)] == [body]
 
 
+def different_request(*, spans, seed):
+    """Return a request that hardly compresses."""
+    dice = random.Random(seed)
+    request = trace_request(spans)
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        del span.attributes[:]
+        span.trace_id, span.span_id = dice.randbytes(16), dice.randbytes(8)
+        span.trace_state = dice.randbytes(20).hex()
+    return request.SerializeToString()
+
+
 def test_a_request_that_found_the_journal_full_is_stored_when_sent_again(tmp_path):
     settings = SMALL.model_copy(update={"max_bytes": 1 << 20})
-    bodies = [trace_request(200, first=n).SerializeToString() for n in range(15)]
+    bodies = [different_request(spans=2500, seed=n) for n in range(15)]
 
     async def scenario(intake):
         refused = []
