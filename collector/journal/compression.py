@@ -12,6 +12,8 @@ import pyarrow as pa
 _LEAST_BYTES: Final = 1024
 _SNAPPY: Final = pa.Codec("snappy")
 _VARINT_BYTES: Final = 5
+_MOST_TIMES: Final = 64
+"""More than snappy's longest copies give: 64 bytes for three."""
 
 
 class Packed(NamedTuple):
@@ -39,6 +41,9 @@ def unpack(content: bytes) -> bytes:
         ValueError: *content* is not what it made.
     """
     size_bytes = _size_of(content)
+    if size_bytes > _MOST_TIMES * len(content):
+        message = f"payload: {size_bytes} bytes cannot be inside {len(content)}"
+        raise ValueError(message)
     try:
         return bytes(_SNAPPY.decompress(content, size_bytes, asbytes=True))
     except OSError as error:
