@@ -19,6 +19,7 @@ SIDE_OPERATIONS: Final = (
     "image_generation",
     "speech",
     "transcription",
+    "aggregate",
 )
 """Operations that carry no conversation; the ledger gives their calls no step."""
 

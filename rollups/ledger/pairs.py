@@ -1,5 +1,6 @@
 """Pairs of spans that may be one call: near in the tree or in time, alike in counts."""
 
+from itertools import combinations
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ from rollups.ledger.columns import (
     order_by,
     starts_of,
 )
+from rollups.ledger.crowds import match_crowd
 from rollups.ledger.spans import Spans
 
 SLACK_NANOS: Final = 2_000_000
@@ -32,7 +34,7 @@ class Pool(NamedTuple):
     trace: Column
     parent: Column
     scope: Column
-    has_id: Column
+    id_kind: Column
     start: Column
     end: Column
     inclusive: Column
@@ -56,7 +58,9 @@ class Pairs(NamedTuple):
     other: Ints
 
 
-def pool_of(spans: Spans, span: Ints, *, scope: Ints, failed: Mask) -> Pool:
+def pool_of(
+    spans: Spans, span: Ints, *, scope: Ints, id_kind: Ints, failed: Mask
+) -> Pool:
     """
     Return what tells twins of candidates.
 
@@ -66,6 +70,8 @@ def pool_of(spans: Spans, span: Ints, *, scope: Ints, failed: Mask) -> Pool:
         span: Places of the candidates, ascending.
 
         scope: Codes of their scopes.
+
+        id_kind: Kinds of response id that they have, as bits.
 
         failed: For every span, whether it failed.
     """
@@ -86,7 +92,7 @@ def pool_of(spans: Spans, span: Ints, *, scope: Ints, failed: Mask) -> Pool:
         trace=spans.trace[span],
         parent=spans.tree.up[span],
         scope=scope,
-        has_id=spans.known("response_id")[span],
+        id_kind=id_kind,
         start=numbers("start_unix_nano"),
         end=numbers("end_unix_nano"),
         inclusive=np.where(counted, inclusive, NONE),
@@ -120,9 +126,10 @@ def all_pairs(spans: Spans, pool: Pool) -> Pairs:
     kin = _kin(spans, pool)
     alike, paired_off = _alike(pool)
     quiet, quietly_paired_off = _quiet_siblings(spans, pool)
-    found = _joined((kin, alike, quiet))
+    crowded = _joined((paired_off, quietly_paired_off))
+    found = _joined((kin, alike, quiet, crowded))
     keys, first = np.unique(_key(found, size), return_index=True)
-    in_step = np.isin(keys, _key(_joined((paired_off, quietly_paired_off)), size))
+    in_step = np.isin(keys, _key(crowded, size))
     is_kin = first < len(kin.one)
     pairs = Pairs(*np.divmod(keys, max(size, 1)))
     counted = pool.has_usage[pairs.one] & pool.has_usage[pairs.other]
@@ -215,7 +222,11 @@ def _near(pool: Pool, rows: Ints, *keys: Ints) -> tuple[Pairs, Pairs]:
 
 
 def _in_step(pool: Pool, rows: Ints, group: Ints, rank: Ints) -> Pairs:
-    """Return the pairs of equal rank in the groups where all of them fit."""
+    """
+    Return the pairs of equal rank in the groups where all of them fit.
+
+    In the others each pair of scopes is matched on its own, as far as that goes.
+    """
     order = np.lexsort((pool.scope[rows], rank, group))
     one, other = order[:-1], order[1:]
     meet = (group[one] == group[other]) & (rank[one] == rank[other])
@@ -230,7 +241,32 @@ def _in_step(pool: Pool, rows: Ints, group: Ints, rank: Ints) -> Pairs:
     scopes = sizes // np.maximum(ranks, 1)
     whole = (sizes == scopes * ranks) & (fitting == sizes - ranks)
     chosen = whole[group[one]]
-    return Pairs(rows[one[chosen]], rows[other[chosen]])
+    in_step = Pairs(rows[one[chosen]], rows[other[chosen]])
+    left = np.flatnonzero(~whole[group])
+    if not len(left):
+        return in_step
+    return _joined((in_step, _matched(pool, rows[left], group[left])))
+
+
+def _matched(pool: Pool, rows: Ints, group: Ints) -> Pairs:
+    """Return pairs of rows of different scopes, the longer of which has the other."""
+    order = np.lexsort((rows, pool.scope[rows], group))
+    rows, group, scope = rows[order], group[order], pool.scope[rows[order]]
+    fresh = np.r_[True, (np.diff(group) != 0) | (np.diff(scope) != 0)]
+    parts = np.split(rows, np.flatnonzero(fresh)[1:])
+    of_group: dict[int, list[Ints]] = {}
+    for number, part in zip(group[fresh].tolist(), parts, strict=True):
+        of_group.setdefault(number, []).append(part)
+    lengths = pool.end - pool.start
+    found = [Pairs(rows[:0], rows[:0])]
+    for crowd in of_group.values():
+        for pair in combinations(crowd, 2):
+            inner, outer = sorted(pair, key=lambda part: int(lengths[part].max()))
+            ones, others = match_crowd(
+                outer, inner, start=pool.start, end=pool.end, slack=SLACK_NANOS
+            )
+            found.append(Pairs(ones, others))
+    return _joined(tuple(found))
 
 
 def in_mixed_groups(group: Ints, scope: Ints) -> Mask:
@@ -273,7 +309,7 @@ def _fits(pool: Pool, pairs: Pairs) -> Mask:
     return (
         (one.trace == other.trace)
         & (one.kind == other.kind)
-        & ~(one.has_id & other.has_id)
+        & (one.id_kind & other.id_kind == 0)
         & _contained(one, other)
         & np.where(
             one.has_usage & other.has_usage,

@@ -29,6 +29,7 @@ ASIDE_OPERATIONS: Final = (
     "image_generation",
     "speech",
     "transcription",
+    "aggregate",
 )
 """Calls that no agent loop is made of; the rest may be steps."""
 _RETRY_SLACK_NANOS: Final = 2_000_000

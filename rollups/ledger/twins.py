@@ -13,6 +13,9 @@ from rollups.ledger.pairs import Pairs, all_pairs, in_mixed_groups, kin_pairs, p
 from rollups.ledger.spans import Spans
 
 _LIBRARY_MADE_LENGTH: Final = 8
+_GATEWAY_MADE: Final = r"^chatcmpl-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""Ids that LiteLLM makes where a provider's answer has another form than OpenAI's."""
+_PROVIDERS, _GATEWAYS = 1, 2
 _SCOPE_BITS: Final = 63
 _FAIR_ROUNDS: Final = 32
 
@@ -31,7 +34,8 @@ def group_calls(spans: Spans, candidates: Ints, failed: Mask) -> Ints:
     A response id makes one call of all spans of a trace that have it; an id of more
     than eight characters is the provider's and does so across traces. A span without
     an id joins the twin of another scope that it contains or that contains it and
-    whose counts it repeats; a scope is never joined with itself.
+    whose counts it repeats; a scope is never joined with itself. A gateway's own id
+    says as much as a provider's, but a call may have one of each.
     """
     column = spans.pick("response_id", candidates)
     trace = spans.trace[candidates]
@@ -39,16 +43,29 @@ def group_calls(spans: Spans, candidates: Ints, failed: Mask) -> Ints:
     scope = codes_of(spans.pick("scope_name", candidates))[0]
     if not in_mixed_groups(trace, scope).any():
         return label
-    units = _Units(label, trace, scope=scope, has_id=known(column))
+    id_kind = _id_kinds(column)
+    units = _Units(label, trace, scope=scope, id_kind=id_kind)
     rows = units.open_rows()
     if len(rows):
-        pool = pool_of(spans, candidates[rows], scope=scope[rows], failed=failed)
+        pool = pool_of(
+            spans,
+            candidates[rows],
+            scope=scope[rows],
+            id_kind=id_kind[rows],
+            failed=failed,
+        )
         kin = kin_pairs(spans, pool)
         counted = pool.has_usage[kin.one] & pool.has_usage[kin.other]
         units.join(rows, Pairs(kin.one[counted], kin.other[counted]))
         rows = units.open_rows()
     if len(rows):
-        pool = pool_of(spans, candidates[rows], scope=scope[rows], failed=failed)
+        pool = pool_of(
+            spans,
+            candidates[rows],
+            scope=scope[rows],
+            id_kind=id_kind[rows],
+            failed=failed,
+        )
         units.join(rows, all_pairs(spans, pool))
     return units.label
 
@@ -70,15 +87,25 @@ def _by_response_id(trace: Ints, column: pa.Array) -> Ints:
     return label
 
 
+def _id_kinds(column: pa.Array) -> Ints:
+    """Return for each id whose it is, a provider's or a gateway's; 0 without one."""
+    kinds = np.where(known(column), _PROVIDERS, 0)
+    made = pc.match_substring_regex(column, _GATEWAY_MADE)
+    kinds[pc.fill_null(made, pa.scalar(False)).to_numpy(zero_copy_only=False)] = (
+        _GATEWAYS
+    )
+    return kinds
+
+
 class _Units:
     """
     Spans that are one call so far.
 
-    A unit has at most one response id, and every scope at most once unless spans with
-    its id say otherwise.
+    A unit has at most one response id of a kind, and every scope at most once unless
+    spans with its id say otherwise.
     """
 
-    def __init__(self, label: Ints, trace: Ints, *, scope: Ints, has_id: Mask) -> None:
+    def __init__(self, label: Ints, trace: Ints, *, scope: Ints, id_kind: Ints) -> None:
         self.label = label
         self._trace = trace
         bits = np.uint64(1) << (scope % _SCOPE_BITS).astype(np.uint64)
@@ -86,8 +113,8 @@ class _Units:
         np.bitwise_or.at(self._scopes, label, bits)
         self._of_trace = np.zeros(int(trace[-1]) + 1, np.uint64)
         np.bitwise_or.at(self._of_trace, trace, bits)
-        self._has_id = np.zeros(len(label), np.bool_)
-        self._has_id[label[has_id]] = True
+        self._id_kind = np.zeros(len(label), np.int64)
+        np.bitwise_or.at(self._id_kind, label, id_kind)
 
     def open_rows(self) -> Ints:
         """Return the rows whose unit lacks a scope of their trace."""
@@ -125,13 +152,13 @@ class _Units:
         return (
             (left != right)
             & (self._scopes[left] & self._scopes[right] == 0)
-            & ~(self._has_id[left] & self._has_id[right])
+            & (self._id_kind[left] & self._id_kind[right] == 0)
         )
 
     def _merge(self, left: Ints, right: Ints) -> None:
         keep, drop = np.minimum(left, right), np.maximum(left, right)
         self._scopes[keep] |= self._scopes[drop]
-        self._has_id[keep] |= self._has_id[drop]
+        self._id_kind[keep] |= self._id_kind[drop]
         renamed = np.arange(len(self.label))
         renamed[drop] = keep
         self.label = renamed[self.label]

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pyarrow as pa
+import pytest
 from growth_rows import one_chain
 
 from rollups.growth import judge_chains
@@ -99,9 +100,10 @@ def test_a_tool_of_no_chain_has_no_carry():
     assert results["carried_usd"].to_pylist() == [None]
 
 
-def test_embeddings_are_no_part_of_the_conversation():
+@pytest.mark.parametrize("operation", ["embeddings", "aggregate"])
+def test_embeddings_and_run_totals_are_no_part_of_the_conversation(operation):
     sizes = [1000, 50, 2000, 50, 3000]
-    aside = {"operation": "embeddings", "step": None, "step_source": None}
+    aside = {"operation": operation, "step": None, "step_source": None}
 
     chains = judge_chains(*one_chain(sizes, changes={1: aside, 3: aside})).chains
 

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from ledger_spans import agent, call, span, span_id_of, table_of, trace_id_of
 
@@ -107,6 +109,55 @@ def test_twins_need_not_be_parent_and_child():
     sdk = call(3, 1, at=1, scope_name="sdk")
 
     assert excluded_of(agent(1), framework, sdk) == [("3", "twin", "2")]
+
+
+GATEWAY_ID = "chatcmpl-0b1f9f4e-6a5b-4c3d-8e2f-1a2b3c4d5e6f"
+
+
+def test_a_gateways_own_id_is_no_other_call_than_the_providers():
+    gateway = call(2, 1, ms=20, response_id=GATEWAY_ID, scope_name="litellm")
+    sdk = call(3, 2, at=1, response_id="msg_01aaaaaaaa", scope_name="sdk")
+
+    (row,) = calls_of(agent(1), gateway, sdk)
+
+    assert row["span_id"] == span_id_of(2)
+
+
+def test_two_ids_of_one_gateway_are_two_calls():
+    other_id = GATEWAY_ID.replace("0b1f", "0b10")
+    one = call(2, ms=20, response_id=GATEWAY_ID, scope_name="proxy")
+    other = call(3, 2, at=1, response_id=other_id, scope_name="client")
+
+    assert len(calls_of(one, other)) == 2
+
+
+def test_a_gateways_own_id_is_one_call_across_traces():
+    gateway = call(5, trace=2, at=2, ms=5, response_id=GATEWAY_ID, scope_name="litellm")
+    app = call(2, 1, at=1, response_id=GATEWAY_ID, scope_name="openai")
+
+    assert len(calls_of(gateway, agent(1), app)) == 1
+
+
+@pytest.mark.parametrize("size", [12, 40])
+@pytest.mark.parametrize("seed", range(6))
+def test_equal_calls_at_once_find_a_twin_each_whatever_their_order(size, seed):
+    # The order in which requests leave has nothing to do with that in which they began.
+    dice = random.Random(f"{size} {seed}")
+    spans = []
+    for number in range(size):
+        begin = dice.uniform(0, 100)
+        delay, length = dice.uniform(3, 60), dice.uniform(5, 80)
+        framework = {"at": begin, "ms": delay + length + dice.uniform(3, 30)}
+        spans.append(call(f"a{number}", 1, scope_name="framework", **framework))
+        spans.append(
+            call(f"b{number}", 1, at=begin + delay, ms=length, scope_name="sdk")
+        )
+    dice.shuffle(spans)
+
+    rows = calls_of(agent(1), *spans)
+
+    assert len(rows) == size
+    assert len(excluded_of(agent(1), *spans)) == size
 
 
 def test_a_twin_may_stick_out_by_two_milliseconds():
