@@ -8,8 +8,9 @@ import pyarrow as pa
 from pricing.amounts import PARTS, Amounts, amounts_of
 from pricing.book import CallKey, PriceBook
 from pricing.in_force import CardsInForce, cards_in_force
-from pricing.money import COST_TYPE, Mask, decimal_column, pico_column
-from pricing.outcomes import Outcomes, judge
+from pricing.money import COST_TYPE, CostColumn, Mask, pico_column
+from pricing.outcomes import Outcomes, Verdicts, judge
+from pricing.rate_cards import RateCard
 from pricing.usage import COUNT_FIELDS, read_counts, split_usage
 from pricing.words import word_column
 
@@ -40,8 +41,11 @@ COST_SCHEMA: Final = pa.schema(
 )
 """Columns that `price_calls` returns."""
 
-_BLOCK_ROWS: Final = 1 << 18
-"""Rows priced at a time: intermediate columns stay in the cache, keys are few."""
+_CHUNK_ROWS: Final = 1 << 18
+"""Calls whose keys are told apart at a time."""
+
+_BLOCK_ROWS: Final = 1 << 15
+"""Calls counted at a time: their columns stay in the cache and out of fresh memory."""
 
 _PREFERRED_REPORTS: Final = ("openrouter",)
 """Sellers whose answer carries what they charged, which no list knows."""
@@ -64,29 +68,35 @@ def price_calls(calls: pa.Table, book: PriceBook) -> pa.Table:
         and only if ``cost_status`` is ``unpriced``. Data never makes this raise.
     """
     known = calls.select([name for name in INPUT_FIELDS if name in calls.column_names])
-    blocks = known.combine_chunks().to_batches(max_chunksize=_BLOCK_ROWS)
+    chunks = known.combine_chunks().to_batches(max_chunksize=_CHUNK_ROWS)
     if not known.column_names:
-        blocks = [pa.RecordBatch.from_pydict({"tenant": pa.nulls(calls.num_rows)})]
+        chunks = [pa.RecordBatch.from_pydict({"tenant": pa.nulls(calls.num_rows)})]
     return pa.Table.from_batches(
-        [_price_block(block, book) for block in blocks if block.num_rows], COST_SCHEMA
+        [_price_chunk(chunk, book) for chunk in chunks if chunk.num_rows], COST_SCHEMA
     )
 
 
-def _price_block(block: pa.RecordBatch, book: PriceBook) -> pa.RecordBatch:
-    calls = dict(zip(block.schema.names, block.columns, strict=True))
-    counts = read_counts(calls, block.num_rows)
-    usage = split_usage(counts)
-    in_force = cards_in_force(calls, block.num_rows, book)
-    amounts = amounts_of(usage, in_force)
-    outcomes = judge(
-        calls, counts=counts, usage=usage, amounts=amounts, in_force=in_force
-    )
-    _void(amounts, outcomes)
-    _prefer_reported(calls.get("reported_cost_usd"), amounts, outcomes, in_force)
+def _price_chunk(chunk: pa.RecordBatch, book: PriceBook) -> pa.RecordBatch:
+    rows = chunk.num_rows
+    in_force = cards_in_force(_columns(chunk), rows, book)
+    verdicts = Verdicts(in_force.cards)
+    costs = {name: CostColumn(rows) for name in ("cost_usd", *PARTS)}
+    places = np.empty(rows, np.int64)
+    for start in range(0, rows, _BLOCK_ROWS):
+        block = chunk.slice(start, _BLOCK_ROWS)
+        stop = start + block.num_rows
+        cards = in_force.between(start, stop)
+        amounts, outcomes = _price_block(block, cards, verdicts)
+        costs["cost_usd"].put(start, amounts.total, len(cards.rows))
+        for name in PARTS:
+            costs[name].put(start, amounts.parts.get(name, 0), len(cards.rows))
+        places[start:stop] = outcomes.rows
+    unpriced = verdicts.having("unpriced")
+    valid = ~unpriced.take(places) if unpriced.any() else None
     return pa.RecordBatch.from_arrays(
         [
-            *_cost_columns(amounts, outcomes),
-            *outcomes.columns(),
+            *(column.finish(valid) for column in costs.values()),
+            *verdicts.columns(places),
             *_price_columns(in_force),
             word_column([book.version], in_force.rows),
         ],
@@ -94,12 +104,36 @@ def _price_block(block: pa.RecordBatch, book: PriceBook) -> pa.RecordBatch:
     )
 
 
-def _void(amounts: Amounts, outcomes: Outcomes) -> None:
-    """Make the cost of calls zero that nobody bills."""
-    if "not_billed" in (status for status, _ in outcomes.pairs):
-        free = outcomes.is_status("not_billed")
+def _columns(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    return dict(zip(batch.schema.names, batch.columns, strict=True))
+
+
+def _price_block(
+    block: pa.RecordBatch, in_force: CardsInForce, verdicts: Verdicts
+) -> tuple[Amounts, Outcomes]:
+    calls = _columns(block)
+    counts = read_counts(calls, block.num_rows)
+    usage = split_usage(counts)
+    amounts = amounts_of(usage, in_force)
+    outcomes = judge(
+        calls,
+        counts=counts,
+        usage=usage,
+        amounts=amounts,
+        in_force=in_force,
+        verdicts=verdicts,
+    )
+    _prefer_reported(calls.get("reported_cost_usd"), amounts, outcomes, in_force)
+    for status in ("not_billed", "unpriced"):
+        _void(amounts, outcomes.where(status))
+    return amounts, outcomes
+
+
+def _void(amounts: Amounts, where: Mask | None) -> None:
+    """Make the cost of calls zero that nobody bills, or that have none."""
+    if where is not None:
         for part in (*amounts.parts.values(), amounts.total):
-            part[free] = 0
+            part[where] = 0
 
 
 def _prefer_reported(
@@ -116,35 +150,22 @@ def _prefer_reported(
     if column is None or column.null_count == len(column):
         return
     reported, known = pico_column(column)
-    is_seller = [card.provider in _PREFERRED_REPORTS for card in in_force.cards]
-    preferred = np.array(is_seller, np.bool_)[in_force.rows]
-    preferred |= outcomes.is_status("unpriced")
+    preferred = in_force.where(_is_preferred)
+    unpriced = outcomes.where("unpriced")
+    if unpriced is not None:
+        preferred |= unpriced
     taken = known & (reported > 0) & preferred
     if not taken.any():
         return
     outcomes.set("reported", None, taken)
-    for part in amounts.parts.values():
-        part[taken] = 0
+    _void(amounts, taken)
     other = amounts.parts.setdefault("other_cost_usd", np.zeros_like(reported))
     other[taken] = reported[taken]
     amounts.total[taken] = reported[taken]
 
 
-def _cost_columns(amounts: Amounts, outcomes: Outcomes) -> list[pa.Array]:
-    valid: Mask | None = None
-    if "unpriced" in (status for status, _ in outcomes.pairs):
-        valid = ~outcomes.is_status("unpriced")
-        amounts.total[~valid] = 0
-    nothing = decimal_column(np.zeros(len(amounts.total), np.int64), valid)
-    return [
-        decimal_column(amounts.total, valid),
-        *(
-            decimal_column(amounts.parts[name], valid)
-            if name in amounts.parts
-            else nothing
-            for name in PARTS
-        ),
-    ]
+def _is_preferred(card: RateCard) -> bool:
+    return card.provider in _PREFERRED_REPORTS
 
 
 def _price_columns(in_force: CardsInForce) -> list[pa.Array]:

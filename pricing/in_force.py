@@ -1,8 +1,8 @@
 """The rate card of each call: resolved once per kind of call, then taken by row."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pricing.book import CallKey, PriceBook
+from pricing.money import Mask
 from pricing.plans import Plan, Times, choose_entries, only_card
 from pricing.rate_cards import RateCard
+from pricing.rate_table import Positions, RateTable
 
 Codes = npt.NDArray[np.int64]
-Positions = npt.NDArray[np.intp]
 Words = list[str | None]
+CardTest = Callable[[RateCard], bool]
 
 _MAX_TABLE: Final = 1 << 20
 """Combinations up to which a table is cheaper than hashing."""
@@ -31,10 +33,27 @@ class CardsInForce:
         cards: The different cards.
 
         rows: For each call the position of its card.
+
+        table: The rates of the cards.
     """
 
     cards: tuple[RateCard, ...]
     rows: Positions
+    table: RateTable
+    _answers: dict[CardTest, Mask] = field(default_factory=dict, repr=False)
+
+    def between(self, start: int, stop: int) -> "CardsInForce":
+        """Return those of the calls from *start* to *stop*."""
+        return replace(self, rows=self.rows[start:stop])
+
+    def where(self, test: CardTest) -> Mask:
+        """Return for which calls *test* holds of the card; cards are asked once."""
+        answers = self._answers.get(test)
+        if answers is None:
+            answers = np.array([test(card) for card in self.cards], np.bool_)
+            self._answers[test] = answers
+        mask: Mask = answers.take(self.rows, mode="clip")
+        return mask
 
 
 def cards_in_force(
@@ -60,7 +79,8 @@ def cards_in_force(
     positions: Positions = card_of_key.take(codes, mode="clip")
     if changing:
         _place_changing(positions, codes, times, _Changing(plans, changing, shelf))
-    return CardsInForce(tuple(shelf.cards), positions)
+    cards = tuple(shelf.cards)
+    return CardsInForce(cards, positions, RateTable(cards))
 
 
 class _Shelf:

@@ -16,24 +16,27 @@ MAX_PICO: Final = 10**18 - 1
 """The largest cost of one call: $999,999.999999999999."""
 
 
-def decimal_column(pico: Pico, valid: Mask | None) -> pa.Array:
-    """
-    Return pico-USD as a column of USD.
+class CostColumn:
+    """``DECIMAL(18,12)`` of *rows* calls, filled from pico-USD block by block."""
 
-    Args:
-        pico: Between 0 and `MAX_PICO` wherever valid.
+    def __init__(self, rows: int) -> None:
+        # Arrow's pool hands out pages it has had before; new ones would cost more.
+        self._buffer = pa.allocate_buffer(16 * rows)
+        self._words = np.frombuffer(self._buffer, np.int64).reshape(rows, 2)
 
-        valid: False makes a null; None means all are valid.
-    """
-    rows = len(pico)
-    buffer = pa.allocate_buffer(16 * rows)
-    words = np.frombuffer(buffer, np.int64)
-    words[0::2] = pico
-    words[1::2] = 0
-    bits = None
-    if valid is not None:
-        bits = pa.py_buffer(np.packbits(valid, bitorder="little"))
-    return pa.Array.from_buffers(COST_TYPE, rows, [bits, buffer])
+    def put(self, start: int, pico: Pico | int, rows: int) -> None:
+        """Set the cost of *rows* calls from *start* on, from 0 to `MAX_PICO`."""
+        block = self._words[start : start + rows]
+        block[:, 0] = pico
+        block[:, 1] = 0
+
+    def finish(self, valid: Mask | None) -> pa.Array:
+        """Return the column; false makes a null, None means all are valid."""
+        bits = None
+        if valid is not None:
+            bits = pa.py_buffer(np.packbits(valid, bitorder="little"))
+        buffers = [bits, self._buffer]
+        return pa.Array.from_buffers(COST_TYPE, len(self._words), buffers)
 
 
 def pico_column(costs: pa.Array) -> tuple[Pico, Mask]:

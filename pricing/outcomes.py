@@ -1,6 +1,6 @@
 """How each call was priced: status and reason, the card's unless the call says more."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pricing.amounts import Amounts
-from pricing.in_force import CardsInForce
+from pricing.in_force import CardsInForce, CardTest
 from pricing.money import Mask
 from pricing.rate_cards import USAGE_CLASSES, RateCard
+from pricing.rate_table import Positions
 from pricing.usage import Counts, Usage
 from pricing.words import word_column
 
@@ -21,41 +22,60 @@ COUNTLESS_OPERATIONS: Final = ("embeddings", "rerank")
 _APART: Final = ("exclusive", "inferred_exclusive")
 
 
+class Verdicts:
+    """
+    The different pairs of status and reason.
+
+    Attributes:
+        pairs: In the order they came.
+
+        of_card: For each card the position of its pair.
+    """
+
+    def __init__(self, cards: Iterable[RateCard]) -> None:
+        self.pairs: list[tuple[str, str | None]] = []
+        of_card = [self.place(card.status, card.reason) for card in cards]
+        self.of_card = np.array(of_card, np.int64)
+
+    def place(self, status: str, reason: str | None) -> int:
+        """Return the position of a pair."""
+        pair = (status, reason)
+        if pair not in self.pairs:
+            self.pairs.append(pair)
+        return self.pairs.index(pair)
+
+    def having(self, status: str) -> Mask:
+        """Return which pairs have the status."""
+        mask: Mask = np.array([pair[0] == status for pair in self.pairs], np.bool_)
+        return mask
+
+    def columns(self, rows: Positions) -> tuple[pa.Array, pa.Array]:
+        """Return ``cost_status`` and ``cost_reason`` by position."""
+        statuses, reasons = zip(*self.pairs, strict=True)
+        return word_column(statuses, rows), word_column(reasons, rows)
+
+
 class Outcomes:
     """
     Status and reason of n calls.
 
     Attributes:
-        pairs: The different pairs of status and reason.
-
-        rows: For each call the position of its pair.
+        rows: For each call the position of its pair in the verdicts.
     """
 
-    def __init__(self, in_force: CardsInForce) -> None:
-        self.pairs: list[tuple[str, str | None]] = []
-        of_card = [self._place(card.status, card.reason) for card in in_force.cards]
-        self.rows = np.array(of_card, np.int64).take(in_force.rows)
+    def __init__(self, verdicts: Verdicts, in_force: CardsInForce) -> None:
+        self.rows = verdicts.of_card.take(in_force.rows, mode="clip")
+        self._verdicts = verdicts
 
     def set(self, status: str, reason: str | None, where: Mask | None) -> None:
         """Say *status* and *reason* of the calls *where* it is true."""
         if where is not None and where.any():
-            self.rows[where] = self._place(status, reason)
+            self.rows[where] = self._verdicts.place(status, reason)
 
-    def is_status(self, *statuses: str) -> Mask:
-        """Return which calls have one of the statuses."""
-        wanted = np.array([status in statuses for status, _ in self.pairs], np.bool_)
-        return wanted.take(self.rows)
-
-    def columns(self) -> tuple[pa.Array, pa.Array]:
-        """Return ``cost_status`` and ``cost_reason``."""
-        statuses, reasons = zip(*self.pairs, strict=True)
-        return word_column(statuses, self.rows), word_column(reasons, self.rows)
-
-    def _place(self, status: str, reason: str | None) -> int:
-        pair = (status, reason)
-        if pair not in self.pairs:
-            self.pairs.append(pair)
-        return self.pairs.index(pair)
+    def where(self, status: str) -> Mask | None:
+        """Return which calls have the status; None means none."""
+        pairs = self._verdicts.having(status)
+        return pairs.take(self.rows, mode="clip") if pairs.any() else None
 
 
 def judge(
@@ -65,6 +85,7 @@ def judge(
     usage: Usage,
     amounts: Amounts,
     in_force: CardsInForce,
+    verdicts: Verdicts,
 ) -> Outcomes:
     """
     Return how each call was priced, by its card, counts and error.
@@ -80,9 +101,11 @@ def judge(
         amounts: What they cost.
 
         in_force: Their cards.
+
+        verdicts: Pairs of status and reason; new ones are added.
     """
     facts = _Facts(calls, counts, usage, in_force)
-    outcomes = Outcomes(in_force)
+    outcomes = Outcomes(verdicts, in_force)
     untold = counts.none_given()
     _judge_halves(outcomes, facts)
     _judge_caches(outcomes, facts)
@@ -102,7 +125,7 @@ def judge(
     outcomes.set("unpriced", "out_of_range", counts.too_large)
     outcomes.set("unpriced", "usage_invalid", counts.negative)
     if untold is not None:
-        per_call = facts.of_card(lambda card: card.per_call)
+        per_call = facts.of_card(_is_per_call)
         outcomes.set("unpriced", "no_usage", untold & ~per_call)
     _judge_failed(outcomes, calls.get("error_type"), counts)
     return outcomes
@@ -128,11 +151,9 @@ class _Facts:
         """Where the price goes by what was used, and is known."""
         return self.of_card(_is_by_token)
 
-    def of_card(self, test: Callable[[RateCard], bool]) -> Mask:
+    def of_card(self, test: CardTest) -> Mask:
         """Return for which calls *test* holds of the card."""
-        results = [test(card) for card in self._in_force.cards]
-        mask: Mask = np.array(results, np.bool_).take(self._in_force.rows)
-        return mask
+        return self._in_force.where(test)
 
     def is_true(self, field: str) -> Mask | None:
         """Return where a column of truth values is true; None means nowhere."""
@@ -156,6 +177,34 @@ def _is_by_token(card: RateCard) -> bool:
     return card.status in ("priced", "partial") and not card.per_call
 
 
+def _is_per_call(card: RateCard) -> bool:
+    return card.per_call
+
+
+def _charges_input(card: RateCard) -> bool:
+    return _rate(card, "input") > 0
+
+
+def _charges_output(card: RateCard) -> bool:
+    return _rate(card, "output") > 0
+
+
+def _tells_audio(card: RateCard) -> bool:
+    return _has_own_rate(card, "input_audio")
+
+
+def _tells_reads(card: RateCard) -> bool:
+    return _has_own_rate(card, "cache_read")
+
+
+def _tells_writes(card: RateCard) -> bool:
+    return _has_own_rate(card, "cache_write_5m")
+
+
+def _has_own_rate(card: RateCard, usage_class: str) -> bool:
+    return _rate(card, usage_class) != _rate(card, "input")
+
+
 def _rate(card: RateCard, usage_class: str) -> int:
     return card.rates[0][USAGE_CLASSES.index(usage_class)]
 
@@ -168,12 +217,12 @@ def _judge_halves(outcomes: Outcomes, facts: _Facts) -> None:
     """
     if facts.counts.has_nulls("output_tokens"):
         half = facts.by_token & ~facts.counts.is_given("output_tokens")
-        half &= facts.of_card(lambda card: _rate(card, "output") > 0)
+        half &= facts.of_card(_charges_output)
         half &= ~facts.is_in("operation", COUNTLESS_OPERATIONS)
         outcomes.set("partial", "output_unknown lower_bound", half)
     if facts.counts.has_nulls("input_tokens"):
         half = facts.by_token & ~facts.counts.is_given("input_tokens")
-        half &= facts.of_card(lambda card: _rate(card, "input") > 0)
+        half &= facts.of_card(_charges_input)
         outcomes.set("partial", "input_unknown lower_bound", half)
 
 
@@ -187,7 +236,7 @@ def _judge_caches(outcomes: Outcomes, facts: _Facts) -> None:
     if audio is not None and cached is not None:
         mixed = facts.by_token & (audio > 0) & (cached > 0)
         mixed &= ~facts.counts.is_given("cache_read_audio_tokens")
-        mixed &= facts.of_card(lambda card: _has_own_rate(card, "input_audio"))
+        mixed &= facts.of_card(_tells_audio)
         outcomes.set("partial", "cache_unknown upper_bound", mixed)
 
 
@@ -202,15 +251,11 @@ def _judge_blind(outcomes: Outcomes, facts: _Facts, blind: Mask) -> None:
     write = blind & ~facts.counts.is_given("cache_write_tokens")
     apart = facts.is_in("usage_convention", _APART)
     missing = (read | write) & apart
-    read &= ~apart & facts.of_card(lambda card: _has_own_rate(card, "cache_read"))
-    write &= ~apart & facts.of_card(lambda card: _has_own_rate(card, "cache_write_5m"))
+    read &= ~apart & facts.of_card(_tells_reads)
+    write &= ~apart & facts.of_card(_tells_writes)
     outcomes.set("partial", "cache_unknown upper_bound", read)
     outcomes.set("partial", "cache_unknown lower_bound", write & ~read | missing)
     outcomes.set("partial", "cache_unknown", write & read)
-
-
-def _has_own_rate(card: RateCard, usage_class: str) -> bool:
-    return _rate(card, usage_class) != _rate(card, "input")
 
 
 def _judge_failed(
