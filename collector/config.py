@@ -247,6 +247,9 @@ class AlertSettings(Section):
     """The one-webhook short form: signing secret."""
     webhooks: tuple[WebhookSettings, ...] = ()
     """Webhooks with settings of their own."""
+    runs_told: int = Field(default=3, ge=0)
+    """Runs of one feature and agent that are told one by one in a UTC day, per rule;
+    with more, one alert about all of them names the costliest."""
     pending_seconds: float = Field(default=0.0, ge=0)
     """Time in seconds a condition must hold before it fires; others never wait."""
     cooldown_seconds: float = Field(default=900.0, ge=0)

@@ -211,6 +211,11 @@ class Rule:
 
 RULES: Final = (
     Rule("context_growth", parameters=MappingProxyType({"threshold": 1.4})),
+    Rule("runaway_loop", parameters=MappingProxyType({"min_rounds": 3.0})),
+    Rule(
+        "context_jump",
+        parameters=MappingProxyType({"min_tokens": 3000.0, "warning_tokens": 20_000.0}),
+    ),
     Rule("budget"),
     Rule("unpriced_model", parameters=MappingProxyType({"min_calls": 1.0})),
 )

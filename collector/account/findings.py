@@ -15,11 +15,8 @@ from rollups.engine import RuleError, budget_table, run_rule
 from rollups.registry import Rule, find_rules
 from rollups.schema import FINDING_SCHEMA, call_schema
 
-TRACE_RULES: Final = frozenset({"context_growth"})
+TRACE_RULES: Final = frozenset({"context_growth", "runaway_loop", "context_jump"})
 """Rules about single runs: asked about the traces of a tick, not about a window."""
-
-QUIET_AFTER: Final = timedelta(hours=1)
-"""A finding about older times is recorded and not told: it was backfilled."""
 
 _FOREVER: Final = (
     datetime(1970, 1, 1, tzinfo=UTC),
@@ -150,13 +147,3 @@ class Rules:
             for name, reason in sorted(self.failed.items())
         ]
         return pa.Table.from_pylist(rows, schema=FINDING_SCHEMA)
-
-
-def as_told(
-    findings: pa.Table, now: datetime, *, tell_all: bool
-) -> list[dict[str, Any]]:
-    """Return findings as rows, those about older times marked ``quiet``."""
-    rows: list[dict[str, Any]] = findings.to_pylist()
-    for row in rows:
-        row["quiet"] = not tell_all and row["timestamp"] < now - QUIET_AFTER
-    return rows

@@ -212,26 +212,11 @@ class Store:
             yield self.window_findings.filter(pa.array(hours == hour))
 
     def rows(
-        self,
-        name: str,
-        *,
-        since_hour: int,
-        columns: list[str] | None = None,
-        seen_since_unix: float = 0.0,
+        self, name: str, *, since_hour: int, columns: list[str] | None = None
     ) -> pa.Table:
-        """
-        Return the rows of a ledger table that start in *since_hour* or later.
-
-        Segments that took no span since *seen_since_unix* are left out.
-        """
+        """Return the rows of a ledger table that start in *since_hour* or later."""
         return self._gather(
-            name,
-            lambda s: (
-                s.alive[name]
-                & (s.hours[name] >= since_hour)
-                & (s.last_seen_unix >= seen_since_unix)
-            ),
-            columns,
+            name, lambda s: s.alive[name] & (s.hours[name] >= since_hour), columns
         )
 
     def count(self, name: str, hour: int) -> int:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from collector.account.findings import Rules, as_told
+from collector.account.findings import Rules
 from collector.account.intake import Intake, Taken
 from collector.account.metrics import count_taken, show_costs
 from collector.account.publish import (
@@ -20,6 +20,7 @@ from collector.account.publish import (
 )
 from collector.account.segments import SPANS, trace_numbers
 from collector.account.store import Store
+from collector.account.telling import Teller
 from collector.alerts import AlertStore
 from collector.config import Settings
 from collector.lake.books import Books
@@ -37,8 +38,7 @@ _PUBLISH_SHARE: Final = 0.1
 _INDEX_SHARE: Final = 0.3
 _SMALL_PUBLISH_SHARE: Final = 0.5
 _BEHIND_PUBLISH_SHARE: Final = 0.05
-_TOLD_HOURS: Final = 24
-_TOLD_SECONDS: Final = 3600.0
+_TELL_SHARE: Final = 0.2
 _TELL_SECONDS: Final = 5.0
 
 log = structlog.get_logger(component="account")
@@ -78,9 +78,9 @@ class Account:
         store.retired = retired_hours(target)
         self._alerts = alerts
         self._wake_alerts = wake_alerts
-        self._tell_all = tell_all
+        self._teller = Teller(runs_told=settings.alerts.runs_told, tell_all=tell_all)
         self._windows_due = 0.0
-        self._tell_due = 0.0
+        self._tell_due = self._tell_again = 0.0
         self._oldest_new = datetime.now(UTC)
         self._publish_due = 0.0
         self._rollups_due = 0.0
@@ -103,7 +103,9 @@ class Account:
         taken = self._take(keys) if keys else None
         self.store.taken |= ends
         looked = self._look_at_windows(now, changed=bool(keys))
-        if keys or looked or time.monotonic() >= self._tell_due:
+        if keys or looked:
+            self._tell_due = self._tell_again
+        if time.monotonic() >= self._tell_due:
             self._tell(now)
         if keys or looked or self.store.dirty:
             self.store.commit()
@@ -179,17 +181,15 @@ class Account:
         return pa.concat_tables(parts)
 
     def _tell(self, now: datetime) -> None:
-        first = 0 if self._tell_all else int(now.timestamp()) // 3600 - _TOLD_HOURS
-        # What nobody touched since has been told, and there may be very many of them.
-        seen_unix = 0.0 if self._tell_all else now.timestamp() - _TOLD_SECONDS
-        about_traces = self.store.rows(
-            "findings", since_hour=first, seen_since_unix=seen_unix
-        )
+        started = time.monotonic()
+        first = self._teller.since_hour(now)
+        about_traces = self.store.rows("findings", since_hour=first)
         current = pa.concat_tables([about_traces, self.store.window_findings])
-        rows = as_told(current, now, tell_all=self._tell_all)
+        rows = self._teller.told(current, now)
         if self._alerts.observe(rows, now=now, settings=self._settings.alerts):
             self._wake_alerts()
-        self._tell_due = time.monotonic() + _TELL_SECONDS
+        self._tell_again = _due_after(started, _TELL_SHARE)
+        self._tell_due = max(self._tell_again, time.monotonic() + _TELL_SECONDS)
 
     def _publish(self, *, is_behind: bool) -> None:
         store = self.store

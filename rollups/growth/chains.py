@@ -13,6 +13,17 @@ from rollups.growth.lanes import find_lanes
 from rollups.growth.segments import Bools, Ints, Segments, from_counts
 
 KEY_COLUMNS: Final = ("trace_id", "run_id", "chain_id")
+CHAIN_COLUMNS: Final = (
+    *KEY_COLUMNS,
+    "tenant",
+    "project",
+    "environment",
+    "feature",
+    "agent_name",
+    "agent_version",
+)
+"""What a chain has of its first call."""
+
 SIDE_OPERATIONS: Final = (
     "embeddings",
     "rerank",
@@ -22,6 +33,9 @@ SIDE_OPERATIONS: Final = (
     "aggregate",
 )
 """Operations that carry no conversation; the ledger gives their calls no step."""
+
+TOTAL_OPERATION: Final = "aggregate"
+"""A run total that was booked for want of calls: no call, so on no curve."""
 
 DECLARED_STEPS: Final = ("own", "frame")
 """Sources of a step number that tell two calls of the same step from two steps."""
@@ -38,7 +52,7 @@ class Keys:
     Attributes:
         of_tools: -1 where no call has the tool's chain.
 
-        first_rows: A call row of each chain.
+        first_rows: Row of each chain's first call.
 
         starts: Earliest start of a call of each chain, microseconds.
     """
@@ -140,16 +154,29 @@ def _find_keys(calls: pa.Table, tool_calls: pa.Table) -> Keys:
     renumber = np.where(present, np.cumsum(present) - 1, -1)
     of_calls = renumber[calls_codes]
     chains = int(present.sum())
-    first_rows = np.zeros(chains, dtype=np.int64)
-    first_rows[of_calls[::-1]] = np.arange(calls.num_rows - 1, -1, -1)
     starts = np.full(chains, np.iinfo(np.int64).max)
-    np.minimum.at(starts, of_calls, integers(calls, "timestamp", null=0))
+    start = integers(calls, "timestamp", null=0)
+    np.minimum.at(starts, of_calls, start)
     return Keys(
         of_calls=of_calls,
         of_tools=renumber[tool_codes],
-        first_rows=first_rows,
+        first_rows=_first_rows(
+            calls, of_calls, np.flatnonzero(start == starts[of_calls])
+        ),
         starts=starts,
     )
+
+
+def _first_rows(calls: pa.Table, of_calls: Ints, earliest: Ints) -> Ints:
+    """Return of each chain its row among *earliest*; of several by span id."""
+    chain = of_calls[earliest]
+    first = np.zeros(int(chain.max(initial=-1)) + 1, dtype=np.int64)
+    if len(first) < len(earliest):
+        (span,) = text_codes(calls.column("span_id").take(pa.array(earliest)))
+        earliest = earliest[np.lexsort((span, chain))[::-1]]
+        chain = of_calls[earliest]
+    first[chain] = earliest
+    return first
 
 
 def _curve(
@@ -182,7 +209,8 @@ def _curve(
 
 
 def _time_order(calls: pa.Table, keys: Keys) -> Ints:
-    side = pc.is_in(calls.column("operation"), pa.array(SIDE_OPERATIONS)).to_numpy()
+    aside = pa.array((*SIDE_OPERATIONS, TOTAL_OPERATION))
+    side = pc.is_in(calls.column("operation"), aside).to_numpy()
     rows = np.flatnonzero(~side)
     chain = keys.of_calls[rows]
     start = integers(calls, "timestamp", null=0)[rows]

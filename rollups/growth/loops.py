@@ -27,9 +27,22 @@ FREE_ROUNDS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Loops:
-    """Shortest period of each chain's loop (0: none) and the calls it wasted."""
+    """
+    Loops of each segment, by their shortest period.
+
+    Attributes:
+        period: Calls per round; 0 where there is no loop.
+
+        first: Row of the first call of the first round; -1 where there is no loop.
+
+        rounds: Most rounds in a row; 0 where there is no loop.
+
+        wasted: The calls that a loop has wasted.
+    """
 
     period: Ints
+    first: Ints
+    rounds: Ints
     wasted: Bools
 
 
@@ -49,6 +62,8 @@ def find_loops(tool_calls: pa.Table, asked: Asked, curve: Curve) -> Loops:
     """
     signatures = _sign(tool_calls, asked, curve)
     period = np.zeros(len(curve.segments.counts), dtype=np.int64)
+    first = np.full_like(period, -1)
+    rounds = np.zeros_like(period)
     wasted = np.zeros(curve.segments.size, dtype=np.bool_)
     for lag in range(1, LONGEST_PERIOD + 1):
         equal, known = _equal_to_earlier(signatures, curve, lag)
@@ -58,11 +73,15 @@ def find_loops(tool_calls: pa.Table, asked: Asked, curve: Curve) -> Loops:
         )
         if not fires.any():
             continue
-        owners = np.unique(curve.segments.owner[fires])
-        period[owners] = np.where(period[owners] == 0, lag, period[owners])
         looping = _whole_runs(equal, fires)
         wasted |= looping & (repeats > (FREE_ROUNDS - 1) * lag)
-    return Loops(period=period, wasted=wasted)
+        rows = np.flatnonzero(looping)
+        owner = curve.segments.owner[rows]
+        rows, owner = rows[period[owner] == 0], owner[period[owner] == 0]
+        first[owner[::-1]] = rows[::-1] - lag
+        np.maximum.at(rounds, owner, repeats[rows] // lag + 1)
+        period[owner] = lag
+    return Loops(period=period, first=first, rounds=rounds, wasted=wasted)
 
 
 def _whole_runs(holds: Bools, marked: Bools) -> Bools:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from rollups.growth.carry import Carried, Resent, attribute, measure_resent
 from rollups.growth.chains import (
-    KEY_COLUMNS,
+    CHAIN_COLUMNS,
     Conversations,
     Curve,
     read_conversations,
@@ -196,12 +196,15 @@ def _chain_table(
         waste_tokens=found.waste.tokens,
         resent_usd=usd,
     )
-    first = calls.select(KEY_COLUMNS).take(pa.array(keys.first_rows))
+    first = calls.select(CHAIN_COLUMNS).take(pa.array(keys.first_rows))
     empty = ~chains.present
     columns = {
         "timestamp": pa.array(keys.starts).cast(pa.timestamp("us", tz="UTC")),
-        **{name: first.column(name) for name in KEY_COLUMNS},
+        **{name: first.column(name) for name in CHAIN_COLUMNS},
         "calls": pa.array(conversations.successes),
+        "first_input_tokens": pa.array(
+            chains.of_lead(curve.input_tokens[segments.starts], 0), mask=empty
+        ),
         "quadratic": pa.array(quadratic),
         "growth_shape": word_column(chains.of_lead(growth.shape, 0), SHAPES),
         "growth_exponent": chains.ratios(growth.exponent),
@@ -209,8 +212,19 @@ def _chain_table(
         "slope_tokens_per_step": chains.ratios(growth.slope),
         "jump_steps": _jump_lists(curve, found.steps, jumps),
         "jump_tool": _jump_tools(tool_calls, keys.chains, curve, found),
+        "jump_tokens": pa.array(
+            _jump_tokens(found.steps, keys.chains, curve), mask=jumps == 0
+        ),
         "is_loop": pa.array(period > 0),
         "loop_period": pa.array(period, pa.int32(), mask=period == 0),
+        "loop_start": pa.array(
+            chains.of_lead(_loop_starts(curve, found.loops), 0),
+            pa.int32(),
+            mask=period == 0,
+        ),
+        "loop_rounds": pa.array(
+            chains.of_lead(found.loops.rounds, 0), pa.int32(), mask=period == 0
+        ),
         "too_long": long,
         "resent_tokens": pa.array(resent, mask=empty),
         "resent_share": pa.array(share, mask=empty),
@@ -234,6 +248,20 @@ def _jump_lists(curve: Curve, steps: Steps, counts: Ints) -> pa.Array:
     return pa.ListArray.from_arrays(
         pa.array(offsets), pa.array((ordinals + 1).astype(np.int32))
     )
+
+
+def _jump_tokens(steps: Steps, chains: int, curve: Curve) -> Ints:
+    """Return what the largest jump of each chain added, 0 without one."""
+    tallest = np.zeros(chains, dtype=np.int64)
+    rows = np.flatnonzero(steps.jump)
+    chain = curve.chain[curve.segments.owner[rows]]
+    np.maximum.at(tallest, chain, steps.change[rows])
+    return tallest
+
+
+def _loop_starts(curve: Curve, loops: Loops) -> Ints:
+    """Return the place of each segment's loop among the chain's calls, from 1."""
+    return np.append(curve.ordinal, -1)[loops.first] + 1
 
 
 def _jump_tools(

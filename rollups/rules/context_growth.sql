@@ -7,6 +7,7 @@
 --             $threshold      least growth exponent (1 is flat, 2 grows every step)
 -- The window is the hour in which the run started, so that it stays as the run goes on;
 -- the row is stamped with the run's last known moment.
+-- The verdict is provisional until the run is closed.
 -- wasted_usd is resent_usd, the most that trimming history could save;
 -- avoidable_usd is waste_usd (loops, jumps that are carried, repeated calls).
 SELECT
@@ -28,6 +29,7 @@ SELECT
     {
         'chain_id': chains.chain_id,
         'steps': chains.calls,
+        'closed': runs.closed,
         'growth_shape': chains.growth_shape,
         'slope_tokens_per_step': round(chains.slope_tokens_per_step, 1),
         'resent_tokens': chains.resent_tokens,

@@ -73,7 +73,7 @@ def main():
         alerts = (
             f'webhook_url = "{sink.url}"\nwebhook_secret = "{SECRET}"\n'
             # The load's runs grow, too; each alert is to come by itself.
-            "max_per_minute = 10000"
+            "max_per_minute = 10000\nruns_told = 10000"
         )
         running = exits.enter_context(service(write_config(folder, alerts=alerts)))
         measure(running, sink, "warm-up")

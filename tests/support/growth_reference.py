@@ -168,6 +168,7 @@ def judge_lane(
     return {
         **growth,
         "tokens": sum(x),
+        "first_input_tokens": x[0],
         "jumps": [(change[k], ordinal[calls[k]["span_id"]] + 1) for k in jumps],
         "jump_tools": [_largest(results[k]) for k in jumps],
         "loop_period": period,
@@ -503,6 +504,8 @@ def summarise(
         "slope_tokens_per_step": lead.get("slope_tokens_per_step"),
         "jump_steps": sorted(at for _, at in jumps),
         "jump_tool": None if largest is None else tools[largest],
+        "jump_tokens": None if largest is None else jumps[largest][0],
+        "first_input_tokens": lead.get("first_input_tokens"),
         "is_loop": bool(lead.get("loop_period")),
         "loop_period": lead.get("loop_period") or None,
         "resent_tokens": resent if counted else None,

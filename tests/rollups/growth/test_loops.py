@@ -42,6 +42,18 @@ def test_a_loop_is_four_equal_calls_or_three_equal_rounds(rounds, period):
     assert (row["is_loop"], row["loop_period"]) == (period is not None, period)
 
 
+@pytest.mark.parametrize(
+    ("rounds", "start", "count"),
+    [("aaaa", 1, 4), ("xyaaaaaz", 3, 5), ("xababababa", 2, 4), ("aaaaxaaaaaa", 1, 6)],
+)
+def test_a_loop_is_told_with_its_first_round_and_how_many_there_were(
+    rounds, start, count
+):
+    row = judge([(letter, letter) for letter in rounds])
+
+    assert (row["loop_start"], row["loop_rounds"]) == (start, count)
+
+
 def test_the_same_arguments_with_other_results_are_no_loop():
     row = judge([("poll", f"answer {at}") for at in range(12)])
 

@@ -7,7 +7,8 @@ import pytest
 from growth_rows import one_chain
 
 from rollups.growth import judge_chains
-from rollups.growth.chains import SIDE_OPERATIONS
+from rollups.growth.chains import SIDE_OPERATIONS, TOTAL_OPERATION
+from rollups.ledger.rows import AGGREGATE_OPERATION
 from rollups.ledger.steps import ASIDE_OPERATIONS
 from rollups.schema import CHAIN_SCHEMA, tool_call_schema
 
@@ -112,8 +113,29 @@ def test_embeddings_and_run_totals_are_no_part_of_the_conversation(operation):
     assert chains["excess_tokens"].to_pylist() == alone["excess_tokens"].to_pylist()
 
 
+def test_a_booked_run_total_is_on_no_curve():
+    total = {"operation": "aggregate", "step": None, "step_source": None}
+
+    (row,) = judge_chains(
+        *one_chain([90_000, 1000, 2000], changes={0: total})
+    ).chains.to_pylist()
+
+    assert (row["calls"], row["first_input_tokens"]) == (2, 1000)
+    assert (row["excess_tokens"], row["waste_tokens"]) == (1000, 0)
+
+
+def test_a_chain_has_the_identity_of_its_first_call_in_any_order():
+    names = {0: {"agent_name": "first", "feature": "refund"}, 1: {"agent_name": "b"}}
+    calls, tools = one_chain([1000, 2000, 3000], changes=names)
+
+    (row,) = judge_chains(calls.take([2, 1, 0]), tools).chains.to_pylist()
+
+    assert (row["agent_name"], row["feature"]) == ("first", "refund")
+
+
 def test_the_ledger_and_the_detector_agree_on_what_is_aside():
     assert SIDE_OPERATIONS == ASIDE_OPERATIONS
+    assert TOTAL_OPERATION == AGGREGATE_OPERATION
 
 
 def test_absurd_counts_and_costs_do_not_raise():

@@ -137,6 +137,89 @@ def test_the_window_of_a_growing_run_stays_while_the_run_goes_on():
     assert windows == {(at(), at(hours=1))}
 
 
+def looping(**also):
+    return {
+        "is_loop": True,
+        "loop_period": 2,
+        "loop_start": 3,
+        "loop_rounds": 4,
+        "severity": "warning",
+        "calls": 11,
+        "waste_tokens": 5000,
+        "waste_usd": Decimal("0.02"),
+        **also,
+    }
+
+
+def test_a_loop_is_found_with_where_it_begins_and_what_it_wasted():
+    run = {"feature": "refund", "closed": False, "duration_ms": 60_000.0}
+
+    (found,) = findings("runaway_loop", runs=runs([run]), chains=chains([looping()]))
+
+    assert (found["value"], found["threshold"]) == (4, 3)
+    assert found["scope"]["run_id"] == found["run_id"] == "run"
+    details = found["details"]
+    assert (details["loop_start"], details["loop_period"]) == (3, 2)
+    assert (details["closed"], details["wasted_usd"]) == (False, "0.020000000000")
+    assert found["timestamp"] == at(minutes=1)
+
+
+def test_a_run_far_longer_than_usual_is_found_as_runaway():
+    chain = looping(is_loop=False, loop_rounds=None, too_long=True, calls=90)
+
+    (found,) = findings("runaway_loop", runs=runs([{}]), chains=chains([chain]))
+
+    assert (found["value"], found["threshold"]) == (90, None)
+    assert found["details"]["too_long"] is True
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [{"is_loop": False}, {"loop_rounds": 2}, {"severity": "info"}],
+    ids=["no loop", "few rounds", "info"],
+)
+def test_a_run_that_does_not_loop_is_not_found(harmless):
+    chain = looping(**harmless)
+
+    assert findings("runaway_loop", runs=runs([{}]), chains=chains([chain])) == []
+
+
+def jumped(tokens, **also):
+    return {
+        "jump_steps": [4],
+        "jump_tool": "fetch_page",
+        "jump_tokens": tokens,
+        "severity": "info",
+        **also,
+    }
+
+
+@pytest.mark.parametrize(
+    ("tokens", "of_chain", "expected"),
+    [
+        (2999, "critical", None),
+        (3000, "critical", "info"),
+        (20_000, "info", "warning"),
+        (20_000, "critical", "critical"),
+    ],
+)
+def test_a_jump_is_as_severe_as_it_is_large(tokens, of_chain, expected):
+    chain = jumped(tokens, severity=of_chain)
+
+    found = findings("context_jump", runs=runs([{}]), chains=chains([chain]))
+
+    assert [row["severity"] for row in found] == ([expected] if expected else [])
+
+
+def test_a_run_is_found_once_by_its_largest_jump():
+    two = chains([jumped(9000, chain_id="run/1"), jumped(50_000, chain_id="run/2")])
+
+    (found,) = findings("context_jump", runs=runs([{}]), chains=two)
+
+    assert (found["value"], found["details"]["jump_tool"]) == (50_000, "fetch_page")
+    assert found["details"]["jump_steps"] == [4]
+
+
 def test_each_threshold_of_a_budget_is_found_once_at_the_call_that_crossed_it():
     found = findings("budget", budgets=[DAILY], calls=spend("4.9", "0.1", "2", "9"))
 
@@ -407,11 +490,8 @@ def test_a_file_of_the_user_takes_the_place_of_the_built_in_rule(tmp_path):
 
     found = find_rules(tmp_path)
 
-    assert [rule.name for rule in found] == [
-        "context_growth",
-        "unpriced_model",
-        "budget",
-    ]
+    others = [rule.name for rule in RULES if rule.name != "budget"]
+    assert [rule.name for rule in found] == [*others, "budget"]
     assert found[-1] == Rule("budget", path=tmp_path / "budget.sql")
 
 
