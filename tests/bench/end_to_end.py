@@ -7,7 +7,8 @@ One client process sends requests of 512 lean spans (agent runs of one root, sev
 and six tools; about 420 bytes a span) over gRPC to the whole service. The clock runs
 from the first request until every span is in ``lake/spans`` and every call in the
 account role's ledger. Before it prints, the sums of the ledger are compared with what
-was sent. Prints one JSON line: rates, processor time per span and role, peak memory.
+was sent. Prints one JSON line: rates, processor time per span and process, and the peak
+memory of the process tree: pages that processes share count in each.
 """
 
 import argparse
@@ -20,16 +21,18 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
 import grpc.aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from service import service, write_config
 
 from collector.account.tick import open_store
 from collector.config import load_settings
 from collector.lake.target import open_target
-from collector.serve import Supervisor
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 SPANS_PER_REQUEST = 512
@@ -197,52 +200,38 @@ def expected_sums(count):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--spans", type=int, default=600_000)
+    parser.add_argument("--spans", type=int, default=1_500_000)
     parser.add_argument("--in-flight", type=int, default=8)
     arguments = parser.parse_args()
     count = -(-arguments.spans // SPANS_PER_REQUEST)
     bodies = list(payloads(count))
     total, calls, tokens = expected_sums(count * SPANS_PER_REQUEST)
     with tempfile.TemporaryDirectory() as directory:
-        base = load_settings()
-        free = {"listen": "127.0.0.1:0"}
-        settings = base.model_copy(
-            update={
-                "data_dir": Path(directory),
-                "grpc": base.grpc.model_copy(update=free),
-                "http": base.http.model_copy(update=free),
-                "web": base.web.model_copy(update=free),
-                "shutdown_seconds": 120.0,
-            }
-        )
-        supervisor = Supervisor(settings)
-        service = supervisor.start()
-        pids = {name: role.process.pid for name, role in supervisor.roles.items()}
-        before = {name: processor_seconds(pid) for name, pid in pids.items()}
-        client = time.process_time()
-        started = time.monotonic()
-        asyncio.run(send(service.grpc, bodies, arguments.in_flight))
-        acknowledged = time.monotonic() - started
-        client = time.process_time() - client
-        target = open_target(settings.lake_url)
-
-        def accounted():
-            return spans_accounted(settings.state_dir / "account") >= total
-
-        wait_for(accounted, 600)
-        done = time.monotonic() - started
-        after = {name: processor_seconds(pid) for name, pid in pids.items()}
-        memory = {name: resident_bytes(pid) for name, pid in pids.items()}
-        store = open_store(settings)
-        made = store.rows("calls", since_hour=0, columns=["input_tokens"])
-        found = (made.num_rows, sum(made.column("input_tokens").to_pylist()))
-        stored = sum(
-            target.read(key, ["span_id"]).num_rows
-            for key in target.keys("spans")
-            if not key.endswith("empty.parquet")
-        )
-        anonymous = {name: memory_kinds(pid) for name, pid in pids.items()}
-        supervisor.stop()
+        config = write_config(Path(directory), top="shutdown_seconds = 120.0")
+        settings = load_settings(config)
+        with service(config) as running:
+            pids = {"serve": running.process.pid} | running.role_pids()
+            before = {name: processor_seconds(pid) for name, pid in pids.items()}
+            client = time.process_time()
+            started = time.monotonic()
+            asyncio.run(send(running.addresses.grpc, bodies, arguments.in_flight))
+            acknowledged = time.monotonic() - started
+            client = time.process_time() - client
+            state = settings.state_dir / "account"
+            wait_for(lambda: spans_accounted(state) >= total, 600)
+            done = time.monotonic() - started
+            after = {name: processor_seconds(pid) for name, pid in pids.items()}
+            memory = {name: resident_bytes(pid) for name, pid in pids.items()}
+            store = open_store(settings)
+            made = store.rows("calls", since_hour=0, columns=["input_tokens"])
+            found = (made.num_rows, sum(made.column("input_tokens").to_pylist()))
+            target = open_target(settings.lake_url)
+            stored = sum(
+                target.read(key, ["span_id"]).num_rows
+                for key in target.keys("spans")
+                if not key.endswith("empty.parquet")
+            )
+            anonymous = {name: memory_kinds(pid) for name, pid in pids.items()}
     if (stored, *found) != (total, calls, tokens):
         sys.exit(f"wrong sums: {(stored, *found)} instead of {(total, calls, tokens)}")
     print(
