@@ -106,6 +106,7 @@ def _add_data_verbs(add: Any) -> None:  # noqa: ANN401
     ingest.add_argument(
         "--alert", action="store_true", help="tell of findings about old times, too"
     )
+    _add_what_if(add)
     add("rebuild", verbs.rebuild, "make the ledger again from the lake's spans")
     reprice = add(
         "reprice", verbs.reprice, "price stored calls again and keep what changes"
@@ -118,6 +119,30 @@ def _add_data_verbs(add: Any) -> None:  # noqa: ANN401
     _add_format(reprice)
     doctor = add("doctor", verbs.doctor, "look at everything that can be wrong")
     _add_format(doctor)
+
+
+def _add_what_if(add: Any) -> None:  # noqa: ANN401
+    verb = add("whatif", verbs.whatif, "show what calls would have cost otherwise")
+    verb.add_argument(
+        "--swap",
+        action="append",
+        default=[],
+        metavar="WHERE:CHANGE",
+        help="such as 'step=0:model=claude-haiku-4-5' or ':service_tier=flex'; may be"
+        " repeated",
+    )
+    verb.add_argument("--cache", choices=("on", "off"), help="prompts with a cache")
+    verb.add_argument("--batch", action="store_true", help="at batch prices")
+    _add_book(verb)
+    verb.add_argument("--feature", help="only calls of this feature")
+    verb.add_argument(
+        "--where",
+        default="",
+        metavar="KEY=VALUE,...",
+        help="only such calls: model, step or a text column; values are globs",
+    )
+    _add_period(verb)
+    _add_format(verb)
 
 
 def _add_query_verbs(add: Any) -> None:  # noqa: ANN401

@@ -119,6 +119,35 @@ def reprice(arguments: argparse.Namespace) -> int:
     return 1 if done.set_aside else 0
 
 
+def whatif(arguments: argparse.Namespace) -> int:
+    """Show what calls would have cost otherwise."""
+    from collector.lake.books import find_book
+    from collector.repricing.swaps import Swap, Where, parse_swap, parse_where
+    from collector.repricing.whatif import Question, ask_what_if, text_columns
+
+    settings = _quiet_settings(arguments)
+    columns = text_columns(settings)
+    swaps = [parse_swap(text, columns) for text in arguments.swap]
+    if arguments.cache:
+        swaps.append(Swap(Where(), {}, cache=arguments.cache))
+    if arguments.batch:
+        swaps.append(Swap(Where(), {"processing": "batch"}))
+    book = arguments.book and find_book(settings, arguments.book, overlay=None)
+    question = Question(
+        tuple(swaps),
+        parse_where(arguments.where, columns),
+        arguments.feature,
+        book,
+        arguments.overlay,
+    )
+    answer = ask_what_if(settings, question, _period(arguments))
+    if arguments.format == "json":
+        _show_json(answer.document())
+    else:
+        _show_said(answer.differences, arguments.format, ["", *answer.notes()])
+    return 0
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     """Look at everything that can be wrong; 1 if something is."""
     from collector.doctor import as_table, draw_checks, examine

@@ -3,7 +3,7 @@
 import functools
 import importlib.resources
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -41,6 +41,7 @@ from collector.repricing.stored import (
     call_partitions,
     read_calls,
 )
+from collector.repricing.sums import SUM_TYPE, merge_sums, sum_groups
 from pricing import PriceBook
 from rollups.schema import RESTATEMENT_SCHEMA
 
@@ -198,7 +199,8 @@ class _Job:
             done = list(
                 pool.map(self._hour, *zip(*hours, strict=True)) if hours else ()
             )
-        compared = _merged([hour.sums for hour in done if hour.sums is not None])
+        parts = [hour.sums for hour in done if hour.sums is not None]
+        compared = merge_sums(parts, _SUMS, _KEYS)
         totals = plain_rows(_query("totals", compared))[0]
         restatement = Restatement(
             self._id,
@@ -235,7 +237,7 @@ class _Job:
                 )
         except (LakeError, IncompleteCallsError) as error:
             return _Hour(None, SetAside(key, str(error)))
-        return _Hour(_merged(sums))
+        return _Hour(merge_sums(sums, _SUMS, _KEYS))
 
     def _changed(
         self, partition: Partition, key: str, sums: list[pa.Table]
@@ -277,31 +279,14 @@ def _sums(compared: Comparison) -> pa.Table:
             "calls": pa.array(np.ones(calls.num_rows, np.int64)),
         }
     )
-    return _grouped(table)
-
-
-def _merged(parts: Sequence[pa.Table]) -> pa.Table:
-    return _grouped(pa.concat_tables([_SUMS.empty_table(), *parts]))
-
-
-def _grouped(table: pa.Table) -> pa.Table:
-    added = [name for name in table.column_names if name not in _KEYS]
-    grouped = table.group_by([*_KEYS]).aggregate([(name, "sum") for name in added])
-    columns = [
-        grouped.column(f"{field.name}_sum" if field.name in added else field.name)
-        for field in _SUMS
-    ]
-    return pa.table(
-        [column.cast(field.type) for column, field in zip(columns, _SUMS, strict=True)],
-        schema=_SUMS,
-    )
+    return sum_groups(table, _SUMS, _KEYS)
 
 
 _SUMS: Final = pa.schema(
     [
         *((name, pa.string()) for name in _KEYS),
-        ("known_usd", pa.decimal128(38, 12)),
-        ("restated_usd", pa.decimal128(38, 12)),
+        ("known_usd", SUM_TYPE),
+        ("restated_usd", SUM_TYPE),
         ("changed_calls", pa.int64()),
         ("known_unpriced", pa.int64()),
         ("restated_unpriced", pa.int64()),
