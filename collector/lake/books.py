@@ -133,6 +133,8 @@ class Books:
 
     def book(self, version: str) -> PriceBook:
         """Return a book by its version; raises ``KeyError`` if the lake has it not."""
+        if version == bundled_book().version:
+            return bundled_book()
         if version not in self._loaded:
             content = self._target.get(f"{_FOLDER}/{version}")
             if content is None:
