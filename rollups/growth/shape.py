@@ -45,6 +45,14 @@ A context that also falls and keeps under two fifths of what was appended, or fa
 every fifth call and keeps under three fifths: a window that happens to drift upwards.
 """
 
+DRIFT_FALLS: Final = 2
+DRIFT_GAIN: Final = 0.75
+DRIFT_R2: Final = 0.92
+"""
+So is one that falls twice, keeps under three quarters and fits no line well. A history
+from which thoughts are dropped falls as well, and still fits a line.
+"""
+
 FALL_TOKENS: Final = 1000
 FALL_SHARE: Final = 0.3
 BOUNDED_PEAK: Final = 1.5
@@ -148,7 +156,9 @@ def judge_growth(
         & (whole.r2 < LEVEL_R2)
     )
     falls = segments.sums((steps.organic < 0).astype(np.int64))
-    shed = (efficiency < SHED_EFFICIENCY) & (gain < SHED_GAIN * appended)
+    drifts = (falls >= DRIFT_FALLS) & (whole.r2 < DRIFT_R2)
+    kept = np.where(drifts, DRIFT_GAIN, SHED_GAIN)
+    shed = (efficiency < SHED_EFFICIENCY) & (gain < kept * appended)
     shed |= (WINDOW_FALLS * falls >= segments.counts - 1) & (
         gain < WINDOW_GAIN * appended
     )

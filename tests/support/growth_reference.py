@@ -281,7 +281,8 @@ def judge_growth(
     appended = sum(tokens for tokens, j in zip(known, jump, strict=True) if not j)
     levelled = n >= 10 and late_slope < 0.5 * slope and r2 < 0.85
     falls = sum(d < 0 for d in organic)
-    shed = efficiency < 0.9 and gain < 0.4 * appended
+    kept = 0.75 if falls >= 2 and r2 < 0.92 else 0.4
+    shed = efficiency < 0.9 and gain < kept * appended
     shed = shed or (5 * falls >= n - 1 and gain < 0.6 * appended)
     quadratic = (
         n >= 6

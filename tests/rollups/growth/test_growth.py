@@ -160,3 +160,22 @@ def test_the_jump_is_charged_to_the_largest_result_of_the_largest_jump():
     row = judge(sizes, results)
 
     assert (row["jump_steps"], row["jump_tool"]) == ([3, 5], "most")
+
+
+def test_a_window_that_drifts_upwards_is_not_quadratic():
+    added = [60, 90, 60, 110, 60, 90, 400, 80, 350, 60, 420, 90, 800, 120]
+    sizes = [3500 + sum(added[max(0, at - 3) : at]) for at in range(len(added))]
+    results = [{"at": at, "result_tokens": size} for at, size in enumerate(added)]
+
+    (row,) = judge_chains(*one_chain(sizes, results)).chains.to_pylist()
+
+    assert row["quadratic"] is False
+
+
+def test_a_history_that_loses_thoughts_now_and_then_still_grows():
+    sizes = [2000, 2700, 3400, 4100, 4400, 5100, 5800, 5600, 6300, 7000, 6900, 7600]
+    results = [{"at": at, "result_tokens": 700} for at in range(len(sizes))]
+
+    (row,) = judge_chains(*one_chain(sizes, results)).chains.to_pylist()
+
+    assert row["quadratic"] is True
