@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -34,12 +34,16 @@ from collector.lake.layout import by_partition, span_key
 from collector.lake.target import Target
 from proto_handlers.content import ContentPolicy
 from proto_handlers.normalise import normalise
-from proto_handlers.otlp_traces import Payload, decode_traces
+from proto_handlers.otlp_logs import decode_logs
+from proto_handlers.otlp_traces import Decoded, Payload, decode_traces
 from proto_handlers.schema import RAW_SCHEMA, SPAN_SCHEMA, USAGE_FIELDS
 
 _BATCH_BYTES: Final = 24 << 20
 _BYTES_PER_SPAN: Final = 256
 _POLL_SECONDS: Final = 0.05
+_Decode: TypeAlias = Callable[[list[Payload], ContentPolicy], Decoded]
+_DECODERS: Final[dict[str, _Decode]] = {"traces": decode_traces, "logs": decode_logs}
+"""Signals of the journal that tell calls; of others nothing is stored."""
 
 log = structlog.get_logger(component="drain")
 
@@ -145,19 +149,25 @@ class Drain:
         return intent if intent and intent.start == str(start) else None
 
     def _spans_of(self, frames: list[Frame]) -> Priced:
-        traces = [frame for frame in frames if frame.signal == "traces"]
-        tables = list(self._priced(traces)) or [self._price(RAW_SCHEMA.empty_table())]
+        tables = [
+            table
+            for signal, decode in _DECODERS.items()
+            for table in self._priced(
+                [frame for frame in frames if frame.signal == signal], decode
+            )
+        ]
+        tables = tables or [self._price(RAW_SCHEMA.empty_table())]
         spans, normalised = zip(*tables, strict=True)
         return Priced(pa.concat_tables(spans), pa.concat_tables(normalised))
 
     def _price(self, spans: pa.Table) -> Priced:
         return price_spans(spans, self._books, self._dimensions)
 
-    def _priced(self, frames: list[Frame]) -> Iterator[Priced]:
+    def _priced(self, frames: list[Frame], decode: _Decode) -> Iterator[Priced]:
         if not frames:
             return
         try:
-            yield self._decoded(frames)
+            yield self._decoded(frames, decode)
         except (SpanledgerError, OSError):
             raise
         except Exception as error:  # noqa: BLE001  one payload must not stop the rest
@@ -174,21 +184,21 @@ class Drain:
         else:
             return
         middle = len(frames) // 2
-        yield from self._priced(frames[:middle])
-        yield from self._priced(frames[middle:])
+        yield from self._priced(frames[:middle], decode)
+        yield from self._priced(frames[middle:], decode)
 
-    def _decoded(self, frames: list[Frame]) -> Priced:
+    def _decoded(self, frames: list[Frame], decode: _Decode) -> Priced:
         payloads = [
             Payload(frame.payload, frame.received_unix_nano, frame.tenant)
             for frame in frames
         ]
-        decoded = decode_traces(payloads, self._policy)
+        decoded = decode(payloads, self._policy)
         for place in decoded.refused_payloads:
             log.warning(
                 "payload_refused",
                 position=str(frames[place].position),
                 bytes=len(frames[place].payload),
-                reason="not a trace request",
+                reason=f"no request of {frames[place].signal}",
             )
             self._reader.set_aside(frames[place])
         PAYLOADS_REFUSED.inc(len(decoded.refused_payloads))

@@ -20,8 +20,8 @@ from proto_handlers.attributes import (
 from proto_handlers.content import ContentPolicy, reduce_content
 from proto_handlers.events import found_in_events, tool_contents
 from proto_handlers.extraction import Scoped, extract
-from proto_handlers.projection import request_handler
-from proto_handlers.scalars import NO_CODE, NO_TEXT, ZERO_LENGTH
+from proto_handlers.projection import RequestHandler, trace_handler
+from proto_handlers.scalars import NO_CODE, NO_TEXT, ZERO_LENGTH, word
 from proto_handlers.schema import RAW_SCHEMA
 from proto_handlers.spoken import dialects_of
 
@@ -75,76 +75,117 @@ def decode_traces(
         request, or a span with a bad id or time, is left out and counted; the rest
         is not affected. Data never makes this function raise.
     """
-    batches: list[pa.RecordBatch] = []
-    good: list[Payload] = []
-    refused: list[int] = []
-    _convert(list(enumerate(payloads)), batches, good, refused)
-    if not batches:
-        return Decoded(RAW_SCHEMA.empty_table(), tuple(refused), 0)
     tables = []
     bad_spans = 0
-    done = 0
-    for batch in batches:
-        part = good[done : done + batch.num_rows]
-        done += batch.num_rows
-        table, bad = _decode_batch(batch, part, policy or ContentPolicy())
-        tables.append(table)
+    batches, refused = converted(payloads, trace_handler())
+    for batch, part in batches:
+        nested = unnested(batch, part)
+        valid = _valid(nested.spans)
+        bad = len(valid) - int(valid.sum())
+        if bad:
+            nested = nested.filtered(valid)
+        tables.append(span_table(nested, policy or ContentPolicy()))
         bad_spans += bad
-    return Decoded(pa.concat_tables(tables), tuple(sorted(refused)), bad_spans)
+    whole = pa.concat_tables(tables) if tables else RAW_SCHEMA.empty_table()
+    return Decoded(whole, refused, bad_spans)
 
 
-def _convert(
-    items: list[tuple[int, Payload]],
-    batches: list[pa.RecordBatch],
-    good: list[Payload],
-    refused: list[int],
-) -> None:
-    # The decoder refuses a whole list for one bad request: halve until it is alone.
-    if not items:
-        return
-    try:
-        batch = request_handler().list_to_record_batch([p.body for _, p in items])
-    except ValueError:
-        if len(items) == 1:
-            refused.append(items[0][0])
+def converted(
+    payloads: Sequence[Payload], handler: RequestHandler
+) -> tuple[list[tuple[pa.RecordBatch, list[Payload]]], tuple[int, ...]]:
+    """Return batches with their payloads, and the places of payloads that are none."""
+    batches: list[tuple[pa.RecordBatch, list[Payload]]] = []
+    refused: list[int] = []
+
+    def convert(first: int, some: list[Payload]) -> None:
+        # One bad request spoils a whole list: halve until it is alone.
+        if not some:
             return
-        middle = len(items) // 2
-        _convert(items[:middle], batches, good, refused)
-        _convert(items[middle:], batches, good, refused)
-        return
-    batches.append(batch)
-    good.extend(payload for _, payload in items)
+        try:
+            batch = handler.list_to_record_batch([payload.body for payload in some])
+        except ValueError:
+            if len(some) == 1:
+                refused.append(first)
+                return
+            middle = len(some) // 2
+            convert(first, some[:middle])
+            convert(first + middle, some[middle:])
+            return
+        batches.append((batch, some))
+
+    convert(0, list(payloads))
+    return batches, tuple(refused)
 
 
-def _decode_batch(
-    batch: pa.RecordBatch, payloads: Sequence[Payload], policy: ContentPolicy
-) -> tuple[pa.Table, int]:
+class Nested(NamedTuple):
+    """Spans of requests, and to which scope, resource and payload each belongs."""
+
+    spans: pa.StructArray
+    scopes: pa.StructArray
+    resources: pa.StructArray
+    scope_of_span: Rows
+    resource_of_scope: Rows
+    payload_of_resource: Rows
+    payloads: Sequence[Payload]
+
+    def filtered(self, mask: npt.NDArray[np.bool_]) -> "Nested":
+        """Return the spans where *mask* is true."""
+        return self._replace(
+            spans=self.spans.filter(pa.array(mask)),
+            scope_of_span=self.scope_of_span[mask],
+        )
+
+    @property
+    def payload_of_span(self) -> Rows:
+        """Return the place of each span's payload."""
+        return self.payload_of_resource[self.resource_of_scope[self.scope_of_span]]
+
+    def received_unix_nano(self) -> Nanos:
+        """Return when each span arrived."""
+        received = [payload.received_unix_nano for payload in self.payloads]
+        return np.array(received, np.int64)[self.payload_of_span]
+
+    def scope_names(self) -> pa.StringArray:
+        """Return the scopes' names, null where empty."""
+        return _null_if_empty(self.scopes.field("scope").field("name"))
+
+
+def unnested(batch: pa.RecordBatch, payloads: Sequence[Payload]) -> Nested:
+    """Return the spans of a converted batch."""
     resources = batch.column("resource_spans")
-    payload_of_resource = owners_of(resources.offsets.to_numpy())
     scopes = resources.values.field("scope_spans")
-    resource_of_scope = owners_of(scopes.offsets.to_numpy())
-    span_lists = scopes.values.field("spans")
-    scope_of_span = owners_of(span_lists.offsets.to_numpy())
-    spans = span_lists.values
-    valid = _valid(spans)
-    bad = len(valid) - int(valid.sum())
-    if bad:
-        spans = spans.filter(pa.array(valid))
-        scope_of_span = scope_of_span[valid]
-    resource_of_span = resource_of_scope[scope_of_span]
-    payload_of_span = payload_of_resource[resource_of_span]
+    spans = scopes.values.field("spans")
+    return Nested(
+        spans=spans.values,
+        scopes=scopes.values,
+        resources=resources.values,
+        scope_of_span=owners_of(spans.offsets.to_numpy()),
+        resource_of_scope=owners_of(scopes.offsets.to_numpy()),
+        payload_of_resource=owners_of(resources.offsets.to_numpy()),
+        payloads=payloads,
+    )
 
-    received = np.array([p.received_unix_nano for p in payloads], np.int64)
-    received = received[payload_of_span]
+
+def span_table(
+    nested: Nested, policy: ContentPolicy, *, kind: str | None = None
+) -> pa.Table:
+    """Return rows with `RAW_SCHEMA`; *kind* in place of the kind that spans have."""
+    spans, scope_of_span, payloads = nested.spans, nested.scope_of_span, nested.payloads
+    resource_of_span = nested.resource_of_scope[scope_of_span]
+    payload_of_span = nested.payload_of_span
+    received = nested.received_unix_nano()
     start, end, mended = _times(spans, received)
-    scope = scopes.values.field("scope")
-    scope_name = _null_if_empty(scope.field("name"))
+    scope = nested.scopes.field("scope")
+    scope_name = nested.scope_names()
     attributes = _attributes(
         spans, scope_name, scope_of_span, policy, start=start, mended=mended
     )
     resource = _reduced(
-        from_key_values(resources.values.field("resource").field("attributes")), policy
+        from_key_values(nested.resources.field("resource").field("attributes")), policy
     )
+    kinds = _word(spans.field("kind"), _KINDS)
+    if kind is not None:
+        kinds = pa.repeat(word(kind), len(kinds))
     tenants = pa.array([p.tenant for p in payloads], pa.string())
     columns = {
         "timestamp": pa.array(start // 1000).cast(RAW_SCHEMA.field("timestamp").type),
@@ -157,7 +198,7 @@ def _decode_batch(
         "trace_state": _null_if_empty(spans.field("trace_state")),
         "flags": spans.field("flags").cast(pa.int64()),
         "name": spans.field("name"),
-        "kind": _word(spans.field("kind"), _KINDS),
+        "kind": kinds,
         "status_code": _word(spans.field("status").field("code"), _STATUSES),
         "status_message": _status_messages(spans.field("status"), policy),
         "service_name": _taken(
@@ -173,7 +214,7 @@ def _decode_batch(
         "links": _links(spans.field("links"), policy),
     }
     arrays = [columns[name] for name in RAW_SCHEMA.names]
-    return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA), bad
+    return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)
 
 
 def _attributes(

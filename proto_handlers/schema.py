@@ -5,6 +5,8 @@ from typing import Final
 import pyarrow as pa
 
 SPAN_SCHEMA_VERSION: Final = 1
+LOG_KIND: Final = "LOG"
+"""Kind of a row that a log event gave."""
 
 _TEXT: Final = pa.string()
 _COUNT: Final = pa.int64()
@@ -36,7 +38,11 @@ WIRE_FIELDS: Final = (
     _column("trace_state", _TEXT, "W3C trace state as sent; null if empty"),
     _column("flags", pa.int64(), "W3C trace flags as sent", null=False),
     _column("name", _TEXT, "name of the span as sent", null=False),
-    _column("kind", _TEXT, "UNSPECIFIED, INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER"),
+    _column(
+        "kind",
+        _TEXT,
+        "UNSPECIFIED, INTERNAL, ..., CONSUMER; LOG for a log event that tells a call",
+    ),
     _column("status_code", _TEXT, "UNSET, OK or ERROR", null=False),
     _column("status_message", _TEXT, "status description; null if empty"),
     _column("service_name", _TEXT, "service.name of the resource"),

@@ -168,6 +168,8 @@ class Dialect:
     """Span name, as in `Kind` -> operation, where names alone tell; goes first."""
     usage: tuple[Usage, ...] = ()
     """Counting conventions, first match wins; none: decided by the counts."""
+    log_events: tuple[str, ...] = ()
+    """Names of log events that tell a call with its counts."""
     lies: tuple[Lie, ...] = ()
     """What is not to be believed on this dialect's spans."""
     documents: tuple[Document, ...] = ()

@@ -126,6 +126,7 @@ OTEL_GENAI: Final = Dialect(
     },
     kinds=(GENAI_KIND,),
     usage=(Usage(input="inclusive"),),
+    log_events=("gen_ai.client.inference.operation.details",),
     content=(
         "gen_ai.input.messages",
         "gen_ai.output.messages",

@@ -50,7 +50,11 @@ def bill(spans: Spans, *, failed: Mask, agent_distance: Ints) -> Bill:
     has_usage = spans.flags("has_usage")
     is_total = spans.roles(*_TOTAL_ROLES) | spans.flags("is_total")
     is_call = spans.flags("is_call") & ~is_total
+    is_log = spans.words("kind", ("LOG",))
     grouped = _group(spans, is_call, has_usage, failed)
+    if is_log.any():
+        is_call &= ~_untold_by_spans(spans, grouped, is_call & has_usage, is_log)
+        grouped = _group(spans, is_call, has_usage, failed)
     for _ in range(_MOST_LAYERS):
         sums = find_sums(spans, grouped.span, grouped.label, is_call & has_usage)
         if not sums.any():
@@ -72,10 +76,31 @@ class _Grouped(NamedTuple):
 
 
 def _group(spans: Spans, is_call: Mask, has_usage: Mask, failed: Mask) -> _Grouped:
-    booked, restated = book_totals(spans, is_call & has_usage, has_usage & ~is_call)
+    is_log = spans.words("kind", ("LOG",))
+    totals = has_usage & ~is_call & ~is_log
+    booked, restated = book_totals(spans, is_call & has_usage, totals)
     candidates = np.flatnonzero(is_call | booked)
     label = group_calls(spans, candidates, failed)
     return _Grouped(candidates, label, booked, restated)
+
+
+def _untold_by_spans(
+    spans: Spans, grouped: _Grouped, counted: Mask, is_log: Mask
+) -> Mask:
+    """
+    Return log events that no span tells although their library sends spans.
+
+    A library that traces a run traces all of its calls: such an event repeats one that
+    is in another trace, or still on its way.
+    """
+    units = len(grouped.span)
+    has_span = np.zeros(units, np.bool_)
+    has_span[grouped.label[~is_log[grouped.span]]] = True
+    alone = np.zeros(spans.size, np.bool_)
+    alone[grouped.span[~has_span[grouped.label]]] = True
+    dialect = spans.codes("dialect")
+    key = spans.trace * (int(dialect.max(initial=0)) + 2) + dialect + 1
+    return alone & is_log & np.isin(key, key[counted & ~is_log])
 
 
 def _excluded(spans: Spans, calls: Calls, has_usage: Mask, restated: Ints) -> Excluded:
@@ -83,7 +108,8 @@ def _excluded(spans: Spans, calls: Calls, has_usage: Mask, restated: Ints) -> Ex
     is_member = row != NONE
     billed = np.full(spans.size + 1, NONE)
     billed[:-1][is_member] = calls.span[row[is_member]]
-    scope = spans.codes("scope_name")
+    is_log = spans.words("kind", ("LOG",))
+    scope = spans.codes("scope_name") * 2 + is_log
     repeats = np.flatnonzero(
         has_usage & is_member & (billed[:-1] != np.arange(spans.size))
     )
@@ -97,7 +123,7 @@ def _excluded(spans: Spans, calls: Calls, has_usage: Mask, restated: Ints) -> Ex
         row=np.r_[spans.rows[repeats], spans.rows[totals], spans.replaced[again]],
         reason=np.r_[
             np.where(is_twin, _TWIN, _DUPLICATE),
-            np.full(len(totals), _AGGREGATE),
+            np.where(is_log[totals], _TWIN, _AGGREGATE),
             np.full(len(again), _RETRANSMITTED),
         ],
         billed=np.r_[standing, billed[restated[totals]], again],

@@ -119,7 +119,14 @@ def _standing(
     across = _across_traces(group, spans.trace[member])
     has_none = across & (distance > spans.tree.depth[member])
     start = np.where(across, spans.numbers("start_unix_nano")[member], 0)
-    return distance, (~is_chat).astype(np.int64), start, has_none.astype(np.int64)
+    is_log = spans.words("kind", ("LOG",))[member].astype(np.int64)
+    return (
+        distance,
+        (~is_chat).astype(np.int64),
+        start,
+        has_none.astype(np.int64),
+        is_log,
+    )
 
 
 def _across_traces(group: Ints, trace: Ints) -> Mask:
@@ -145,6 +152,7 @@ def _detail(spans: Spans, group: Ints, member: Ints) -> tuple[Ints, ...]:
     split = np.minimum(told("cache_write_5m_tokens"), told("cache_write_1h_tokens"))
     return (
         -spans.tree.depth[member],
+        spans.words("kind", ("LOG",))[member].astype(np.int64),
         _output_preference(group, spans.numbers("output_tokens")[member]),
         told("response_id"),
         told("reasoning_tokens"),

@@ -29,6 +29,7 @@ _TEXT_FIELDS: Final = (
     "span_id",
     "parent_span_id",
     "name",
+    "kind",
     "status_code",
     "service_name",
     "environment",

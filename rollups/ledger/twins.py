@@ -40,7 +40,9 @@ def group_calls(spans: Spans, candidates: Ints, failed: Mask) -> Ints:
     column = spans.pick("response_id", candidates)
     trace = spans.trace[candidates]
     label = _by_response_id(trace, column)
-    scope = codes_of(spans.pick("scope_name", candidates))[0]
+    # What a library logs and what it traces are two reports of one call.
+    is_log = spans.words("kind", ("LOG",))[candidates]
+    scope = codes_of(spans.pick("scope_name", candidates))[0] * 2 + is_log
     if not in_mixed_groups(trace, scope).any():
         return label
     id_kind = _id_kinds(column)

@@ -42,6 +42,7 @@ def span(
         "end_unix_nano": start + round(ms * MILLISECOND),
         "received_unix_nano": start + 10**9,
         "name": "work",
+        "kind": "INTERNAL",
         "status_code": "UNSET",
         "scope_name": "app",
         "is_call": False,

@@ -79,7 +79,7 @@ class Workshop:
         """Let a request be durable in the journal."""
         self.journal.append(
             request.SerializeToString(),
-            signal="traces",
+            signal="logs" if hasattr(request, "resource_logs") else "traces",
             encoding="protobuf",
             tenant=tenant,
             received_unix_nano=received_unix_nano or time.time_ns(),
