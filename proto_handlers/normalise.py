@@ -54,7 +54,7 @@ def normalise(
     places = KeyPlaces(attributes)
     codes = dialects_of(wire["scope_name"], attributes, places)
     silenced = silence_lies(attributes, places, codes)
-    chosen = Chosen(attributes, _choose(attributes, places, codes))
+    chosen = Chosen(attributes, choose(attributes, places, codes))
     said = operations_of(wire["name"], attributes, places, codes)
     # Only events that tell a call are kept of logs; some do not say of which kind.
     is_log = pc.fill_null(pc.equal(wire["kind"], word(LOG_KIND)), FALSE)
@@ -81,7 +81,7 @@ def _one(table: pa.Table, name: str) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _choose(attributes: Attributes, places: KeyPlaces, codes: Rows) -> dict[str, Rows]:
+def choose(attributes: Attributes, places: KeyPlaces, codes: Rows) -> dict[str, Rows]:
     """Return for each field the entry that tells it best, per span."""
     chosen: dict[str, Rows] = {}
     for use in _USES:

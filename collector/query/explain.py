@@ -12,6 +12,7 @@ from collector.query.again import asking_again
 from collector.query.formats import format_table, plain_rows, plain_value
 from collector.query.sql import fetch, query_text
 from collector.query.views import Lake, open_lake
+from proto_handlers.sources import field_sources
 
 _MILLION: Final = 1_000_000
 
@@ -62,6 +63,13 @@ class Receipt(NamedTuple):
     """The call it stands for, or that was billed in its place; as JSON has it."""
     lines: pa.Table
     """What the cost is made of, in rows of `LINES_SCHEMA`."""
+    spans: tuple[Mapping[str, Any], ...] = ()
+    """
+    The span and the one that the call's counts are from, as they were sent.
+
+    Each has ``span_id``, ``scope_name``, ``scope_version``, ``dialect`` and ``keys``:
+    for each field the attribute that told it, with its value.
+    """
 
     def document(self) -> dict[str, Any]:
         """Return the receipt as JSON has it."""
@@ -71,6 +79,7 @@ class Receipt(NamedTuple):
             "counted": self.call is not None and not self.excluded,
             "excluded": [dict(row) for row in self.excluded],
             "call": None if self.call is None else dict(self.call),
+            "spans": [dict(row) for row in self.spans],
             "lines": plain_rows(self.lines),
         }
 
@@ -97,6 +106,7 @@ def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
                 billed["billed_trace_id"] or trace,
                 billed["billed_span_id"],
             )
+        sent = _sent(connection, trace, span, call)
     if not call.num_rows and not excluded.num_rows:
         error = QueryError(
             f"span {span} of trace {trace}: no call and nothing excluded"
@@ -114,7 +124,26 @@ def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
         tuple(others),
         None if row is None else plain_rows(call)[0],
         _lines(row),
+        sent,
     )
+
+
+def _sent(
+    connection: duckdb.DuckDBPyConnection, trace: str, span: str, call: pa.Table
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the asked span and the one that was counted, with the keys used."""
+    counted = call.column("usage_span_id")[0].as_py() if call.num_rows else None
+    parameters = {"trace_id": trace, "span_id": span, "usage_span_id": counted or span}
+    rows = fetch(connection, query_text("sent_spans"), parameters=parameters)
+    plain = rows.drop_columns(["attributes"]).to_pylist()
+    spans = [{**row, "keys": []} for row in plain]
+    for source in field_sources(rows):
+        spans[source.row]["keys"].append(
+            {"field": source.field, "key": source.key, "value": source.value}
+        )
+    # Of a span that was sent more than once the copies say the same.
+    distinct = {row["span_id"]: row for row in spans}
+    return tuple(distinct.values())
 
 
 def _find(
@@ -160,6 +189,13 @@ def draw_receipt(receipt: Receipt) -> str:
         lines += _facts(receipt.call)
         lines += ["", format_table(receipt.lines, "table").rstrip()]
         lines.append(f"total {plain_value(receipt.call['cost_usd']) or 'unknown'} USD")
+    for sent in receipt.spans:
+        scope = _joined(sent["scope_name"], sent["scope_version"], " ")
+        lines += ["", f"span {sent['span_id']} as sent, scope {scope}"]
+        lines.append(f"  read as {sent['dialect'] or 'no known dialect'}")
+        lines += [
+            f"  {key['field']:<22}{key['key']} = {key['value']}" for key in sent["keys"]
+        ]
     return "\n".join(lines) + "\n"
 
 

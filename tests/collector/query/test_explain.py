@@ -50,6 +50,13 @@ def test_the_text_names_price_book_and_total(lake):
     assert "total 0.250000000000 USD" in text
 
 
+def test_the_text_names_dialect_scope_and_the_keys_that_were_read(lake):
+    text = draw_receipt(explain_span(lake, TRACE, FIRST))
+
+    assert "input_tokens          gen_ai.usage.input_tokens = 10" in text
+    assert "read as" in text
+
+
 def test_a_span_that_is_no_call_is_one_line_with_a_hint(lake):
     with pytest.raises(QueryError, match="no call") as caught:
         explain_span(lake, TRACE, TOOL)
