@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from otlp_requests import key_values
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
+from otlp_requests import key_values
 
 from proto_handlers.normalise import normalise
 from proto_handlers.otlp_traces import Payload, decode_traces
@@ -24,7 +24,9 @@ def normalised(given: dict[str, Any]) -> dict[str, Any]:
         name=given["name"],
         start_time_unix_nano=1,
         end_time_unix_nano=2,
-        status=Status(code=Status.StatusCode.Value(f"STATUS_CODE_{given['status_code']}")),
+        status=Status(
+            code=Status.StatusCode.Value(f"STATUS_CODE_{given['status_code']}")
+        ),
         attributes=key_values(given["attributes"]),
     )
     decoded = decode_traces([Payload(request.SerializeToString(), 1)])

@@ -13,6 +13,7 @@ any_spans = settings(deadline=None, max_examples=60)
 NAMES = ("a", "b", None)
 TEXTS = st.sampled_from(NAMES)
 COUNTS = st.integers(0, 3)
+GATEWAY_ID = "chatcmpl-0b1f9f4e-6a5b-4c3d-8e2f-1a2b3c4d5e6f"
 KINDS = {"agent": agent, "call": call, "tool": tool, "span": span}
 
 
@@ -24,6 +25,8 @@ def one_span(draw, number):
         "at": draw(st.integers(0, 30)),
         "ms": draw(st.integers(0, 40)),
         "scope_name": draw(st.sampled_from(["x", "y", "z"])),
+        "kind": draw(st.sampled_from(["INTERNAL", "INTERNAL", "LOG"])),
+        "dialect": draw(TEXTS),
         "status_code": draw(st.sampled_from(["UNSET", "UNSET", "ERROR"])),
         "own_feature": draw(TEXTS),
         "own_agent_name": draw(TEXTS),
@@ -39,7 +42,9 @@ def one_span(draw, number):
     if kind == "call":
         values["tokens"] = draw(st.none() | st.tuples(COUNTS, COUNTS))
         values["response_id"] = draw(
-            st.sampled_from([None, None, "short", "a-long-id", f"id-of-{number:05}"])
+            st.sampled_from(
+                [None, None, "short", "a-long-id", GATEWAY_ID, f"id-of-{number:05}"]
+            )
         )
         values["cache_read_tokens"] = draw(st.none() | COUNTS)
         values["operation"] = draw(st.sampled_from(["chat", "chat", "embeddings"]))
