@@ -146,18 +146,26 @@ def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
 
 def _run_account(settings: Settings, stop: threading.Event, ready: Ready) -> None:
     from collector.account.role import Freshness, run_account  # noqa: PLC0415
+    from collector.alerts.decisions import Decisions  # noqa: PLC0415
     from collector.query.api import api_routes  # noqa: PLC0415
     from collector.web.app import build_app  # noqa: PLC0415
+    from collector.web.decisions import decision_routes  # noqa: PLC0415
     from collector.web.server import serve_web  # noqa: PLC0415
 
     with locked(settings.data_dir, "account"):
         freshness = Freshness()
-        routes = api_routes(settings, refresh=freshness.ask)
+        decisions = Decisions()
+        routes = [
+            *api_routes(settings, refresh=freshness.ask),
+            *decision_routes(decisions),
+        ]
         app = build_app(settings, query_routes=routes)
         with _beside(
             lambda up: serve_web(settings.web.listen, app, ready=up, stop=stop)
         ) as address:
-            run_account(settings, stop, lambda: ready({"web": address}), freshness)
+            run_account(
+                settings, stop, lambda: ready({"web": address}), freshness, decisions
+            )
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from collector.account.fill import Filled, fill
 from collector.account.publish import publish_empty_tables
 from collector.account.tick import Account, open_store
 from collector.alerts import AlertStore, Deliverer
+from collector.alerts.decisions import Decisions
 from collector.config import Settings
 from collector.errors import SpanledgerError
 from collector.lake.target import open_target
@@ -67,6 +68,7 @@ def run_account(
     stop: threading.Event,
     ready: Callable[[], None],
     freshness: Freshness,
+    decisions: Decisions,
 ) -> None:
     """
     Tick until *stop* is set, then once more for what was committed meanwhile.
@@ -84,7 +86,12 @@ def run_account(
     deliverer.start()
     try:
         account = Account(
-            settings, target, store, alerts=alerts, wake_alerts=deliverer.wake
+            settings,
+            target,
+            store,
+            alerts=alerts,
+            wake_alerts=deliverer.wake,
+            decisions=decisions,
         )
         is_new = not store.segments and not store.taken
         _say(settings, "fills its tables from the lake" if is_new else None)

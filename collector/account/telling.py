@@ -22,6 +22,12 @@ def _told_sql() -> str:
     return (folder / "told.sql").read_text()
 
 
+def still_alive(findings: pa.Table, now: datetime) -> pa.Table:
+    """Return findings about windows, and those about runs that may still go on."""
+    lately = pc.greater_equal(findings.column("timestamp"), now - QUIET_AFTER)
+    return findings.filter(pc.or_(pc.is_null(findings.column("run_id")), lately))
+
+
 class Teller:
     """Picks from all findings of some days those that alerts are made of."""
 

@@ -20,8 +20,9 @@ from collector.account.publish import (
 )
 from collector.account.segments import SPANS, trace_numbers
 from collector.account.store import Store
-from collector.account.telling import Teller
+from collector.account.telling import Teller, still_alive
 from collector.alerts import AlertStore
+from collector.alerts.decisions import Decisions
 from collector.config import Settings
 from collector.lake.books import Books
 from collector.lake.commits import forget_commits, new_commits, read_commit
@@ -65,6 +66,7 @@ class Account:
         alerts: AlertStore,
         books: Books | None = None,
         wake_alerts: Callable[[], None] = lambda: None,
+        decisions: Decisions | None = None,
         tell_all: bool = False,
     ) -> None:
         self._settings = settings
@@ -79,6 +81,7 @@ class Account:
         self._alerts = alerts
         self._wake_alerts = wake_alerts
         self._teller = Teller(runs_told=settings.alerts.runs_told, tell_all=tell_all)
+        self._decisions = decisions or Decisions()
         self._windows_due = 0.0
         self._tell_due = self._tell_again = 0.0
         self._oldest_new = datetime.now(UTC)
@@ -185,6 +188,7 @@ class Account:
         first = self._teller.since_hour(now)
         about_traces = self.store.rows("findings", since_hour=first)
         current = pa.concat_tables([about_traces, self.store.window_findings])
+        self._decisions.learn(still_alive(current, now).to_pylist(), now=now)
         rows = self._teller.told(current, now)
         if self._alerts.observe(rows, now=now, settings=self._settings.alerts):
             self._wake_alerts()

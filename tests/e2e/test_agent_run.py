@@ -5,6 +5,7 @@ import subprocess
 import time
 from typing import NamedTuple
 
+import httpx2
 import pytest
 from agent_runs import Run, json_body
 from lake_queries import pico_usd, query
@@ -163,6 +164,20 @@ def test_every_growing_run_is_told_once_by_a_signed_webhook(story):
     assert sorted(data["scope"]["feature"] for data in told) == sorted(TRANSPORTS)
     assert {data["details"]["steps"] for data in told} == {8}
     assert {round(data["value"], 6) for data in told} == {2.0}
+
+
+def test_a_gateway_that_asks_is_warned_of_features_whose_runs_grow(story):
+    def ask(feature):
+        url = f"http://{story.service.addresses.web}/v1/decisions"
+        return httpx2.get(url, params={"feature": feature}).json()
+
+    warned = wait_until(
+        lambda: (said := ask("grpc"))["decision"] != "allow" and said, what="a warning"
+    )
+
+    assert warned["decision"] == "warn"
+    assert [reason["rule"] for reason in warned["reasons"]] == ["context_growth"]
+    assert ask("some other feature")["decision"] == "allow"
 
 
 def test_the_plain_query_of_the_lake_needs_nothing_of_ours(story):
