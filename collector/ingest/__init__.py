@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from collector.config import Settings
-from collector.errors import MalformedRequestError
+from collector.errors import MalformedRequestError, SpanledgerError
 from collector.ingest.files import find_files, read_requests, split_request
 from collector.ingest.senders import FrontDoor, OwnHands, Sender
 from collector.receive.validity import check_traces
@@ -41,11 +41,18 @@ def ingest_files(
 
     Returns:
         0, or 1 if a file was refused; the others are still taken.
+
+    Raises:
+        SpanledgerError: *alert* is asked of a running service, or it cannot be reached.
     """
     files = list(find_files(paths))
     service = running_service(settings.state_dir)
+    if service is not None and alert:
+        error = SpanledgerError(f"ingest: --alert: process {service.pid} runs here")
+        error.hint = "a service tells of the last hour only: stop it first"
+        raise error
     sender: Sender = (
-        FrontDoor(settings, service.http)
+        FrontDoor(settings, service.http, web=service.web)
         if service is not None
         else OwnHands(settings, alert=alert)
     )

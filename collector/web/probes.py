@@ -23,13 +23,23 @@ def probe_routes(state_dir: Path, readiness: Readiness) -> list[Route]:
         state_dir: The service's ``state`` directory.
 
         readiness: Returns what ``/readyz`` says; ``ready`` decides 200 or 503.
+            ``?roles=receive`` asks about some roles only.
     """
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    async def readyz(_request: Request) -> Response:
-        said = readiness()
+    async def readyz(request: Request) -> Response:
+        said = dict(readiness())
+        asked = request.query_params.get("roles")
+        if asked is not None:
+            wanted = set(asked.split(","))
+            unknown = wanted - said["roles"].keys()
+            if unknown:
+                line = f"no role {', '.join(sorted(unknown))}"
+                return JSONResponse({"error": line}, status_code=400)
+            said["roles"] = {role: said["roles"][role] for role in sorted(wanted)}
+            said["ready"] = all(it["ready"] for it in said["roles"].values())
         return JSONResponse(dict(said), status_code=200 if said["ready"] else 503)
 
     def metrics(_request: Request) -> Response:

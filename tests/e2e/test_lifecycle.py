@@ -73,6 +73,14 @@ def test_a_second_service_on_the_same_directory_is_refused_with_one_line(running
     assert post(running.addresses.http, b"") == 200
 
 
+def test_a_running_service_is_not_asked_to_tell_of_old_times(running, tmp_path):
+    told = run_command(running.config, "ingest", "--alert", str(tmp_path))
+
+    assert told.returncode == 1
+    assert len(told.stderr.splitlines()) == 1
+    assert "stop it first" in told.stderr
+
+
 @pytest.fixture
 def request_files(tmp_path):
     """Return three files with one run each; children in one, its root in another."""

@@ -46,6 +46,20 @@ def test_a_service_whose_roles_say_so_is_ready(client, tmp_path):
     assert answer.json()["roles"]["drain"]["lag_seconds"] == 0.5
 
 
+def test_one_may_ask_whether_some_roles_are_ready(client, tmp_path):
+    say_ready(tmp_path, "receive", "drain")
+    write_status(tmp_path, "account", ready=False, reason="the lake is away")
+
+    def ask(roles):
+        return client.get("/readyz", params={"roles": roles})
+
+    assert ask("receive,drain").status_code == 200
+    assert ask("receive").json()["roles"].keys() == {"receive"}
+    assert ask("receive,account").status_code == 503
+    assert ask("recieve").status_code == 400
+    assert client.get("/readyz").status_code == 503
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_service_is_not_ready_before_all_roles_are(client, tmp_path, role):
     say_ready(tmp_path, *(it for it in ROLES if it != role))
