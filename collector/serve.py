@@ -27,7 +27,7 @@ from collector.running import Service, announce, withdraw
 from collector.telemetry import clear_metrics, configure_logging, metrics_directory
 
 _POLL_SECONDS: Final = 0.05
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 120.0
 _CALM_SECONDS: Final = 10.0
 _MAX_PAUSE_SECONDS: Final = 5.0
 

@@ -39,7 +39,7 @@ from collector.errors import SpanledgerError
 from collector.serve import Supervisor
 from collector.telemetry import configure_logging
 
-_WAIT_SECONDS: Final = 60.0
+_WAIT_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.1
 _FREE_PORT: Final = "127.0.0.1:0"
 

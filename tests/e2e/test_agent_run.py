@@ -20,7 +20,7 @@ from sdk_agent import run_agent
 from service import Service, command, service, wait_until, write_config
 from webhook_sink import KEY, SECRET, WebhookSink, webhook_sink
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 TRANSPORTS = ("grpc", "http-protobuf", "http-json")
 
@@ -119,7 +119,7 @@ def _sql(story: Story, text: str):
         command("sql", "--config", str(story.service.config), "--format", "json", text),
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
@@ -156,7 +156,7 @@ def test_the_query_by_step_runs_verbatim(story):
 
 
 def test_every_growing_run_is_told_once_by_a_signed_webhook(story):
-    deliveries = story.sink.wait_for(len(TRANSPORTS), seconds=45)
+    deliveries = story.sink.wait_for(len(TRANSPORTS), seconds=180)
 
     assert all(delivery.is_signed_with(KEY) for delivery in deliveries)
     assert {delivery.json["type"] for delivery in deliveries} == {"run.context_growth"}

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from service import command
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 
 def run_demo(folder, *arguments):
@@ -22,7 +22,7 @@ def run_demo(folder, *arguments):
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=300,
         env=environment,
     )
 

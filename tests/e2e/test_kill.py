@@ -6,7 +6,7 @@ import pytest
 from kill_rounds import check_everything_once, kill_round
 from service import service, write_config
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 FAST = {"store": "flush_seconds = 0.2", "account": "tick_seconds = 0.2"}
 

@@ -10,7 +10,7 @@ from lake_queries import count_calls, ledger, pico_usd, query, rollups, stored_s
 from load import Load, post
 from service import command, service, wait_until, write_config
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 FAST = {"store": "flush_seconds = 0.1", "account": "tick_seconds = 0.2"}
 # Hashes of content are keyed; two lakes compare equal only under one key.
@@ -23,7 +23,7 @@ def run_command(config, *arguments):
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=300,
     )
 
 

@@ -12,7 +12,7 @@ from lake_queries import count_calls
 from load import post
 from service import command_output, service, wait_until, write_config
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 FAST = {"store": "flush_seconds = 0.1", "account": "tick_seconds = 0.2"}
 

@@ -15,7 +15,7 @@ PACE_SECONDS = 0.01
 def post(address: str, body: bytes, content_type="application/x-protobuf") -> int:
     """Send one request; return the status, 0 if there was no reply."""
     try:
-        connection = http.client.HTTPConnection(address, timeout=10)
+        connection = http.client.HTTPConnection(address, timeout=60)
         try:
             connection.request(
                 "POST", "/v1/traces", body, {"content-type": content_type}

@@ -32,7 +32,7 @@ METHODS = {
     )
 }
 TRANSPORTS = ("grpc", "http-protobuf", "http-json")
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120.0
 
 
 class Receiver(NamedTuple):

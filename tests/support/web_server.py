@@ -35,7 +35,7 @@ def running(serve):
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        address = said.get(timeout=20)
+        address = said.get(timeout=120)
         assert isinstance(address, str), address
         yield address
     finally:

@@ -60,7 +60,7 @@ class WebhookSink:
         self._changed = threading.Condition()
         self.url = ""
 
-    def wait_for(self, count: int, *, seconds: float = 20.0) -> list[Delivery]:
+    def wait_for(self, count: int, *, seconds: float = 120.0) -> list[Delivery]:
         """Return what has arrived as soon as there are *count*; fail after a while."""
         with self._changed:
             arrived = self._changed.wait_for(

@@ -21,13 +21,20 @@ from proto_handlers.content import ContentPolicy
 
 
 class Workshop:
-    """Opens what a role needs when it is used; `reopen` is a restart."""
+    """
+    Opens what a role needs when it is used; `reopen` is a restart.
 
-    def __init__(self, folder: Path, *, wrap=lambda target: target, **settings):
+    Without *rollups* those are not published, which is most of what a test takes.
+    """
+
+    def __init__(
+        self, folder: Path, *, wrap=lambda target: target, rollups=True, **settings
+    ):
         self.settings = load_settings().model_copy(
             update={"data_dir": folder, **settings}
         )
         self.wrap = wrap
+        self.rollups = rollups
         self.exits = ExitStack()
         self.open()
 
@@ -59,6 +66,8 @@ class Workshop:
             self.exits.callback(alerts.close)
             store = open_store(self.settings)
             self._account = Account(self.settings, self.target, store, alerts=alerts)
+            if not self.rollups:
+                self._account._publish_rollups = lambda: 0
         return self._account
 
     def close(self):

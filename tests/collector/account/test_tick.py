@@ -40,13 +40,19 @@ def rollup_rows(target):
 def test_any_order_and_any_split_into_ticks_give_the_same_tables(seed, cuts, repeated):
     runs = [Run(START_UNIX_NANO, steps=4, number=n + 1) for n in range(3)]
     requests = run_requests(runs)
-    with tempfile.TemporaryDirectory() as folder, Workshop(Path(folder)) as shop:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Workshop(Path(folder), rollups=False) as shop,
+    ):
         shop.run(*requests)
         expected = shop.published()
     shuffled = [*requests, *requests[:repeated]]
     random.Random(seed).shuffle(shuffled)
 
-    with tempfile.TemporaryDirectory() as folder, Workshop(Path(folder)) as shop:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Workshop(Path(folder), rollups=False) as shop,
+    ):
         for cut in cuts:
             for one in shuffled[:cut]:
                 shop.send(one)
@@ -62,7 +68,7 @@ def test_any_order_and_any_split_into_ticks_give_the_same_tables(seed, cuts, rep
 
 def test_a_root_that_ends_last_labels_calls_already_accounted(tmp_path):
     run = Run(START_UNIX_NANO, feature="refund")
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         shop.run(request(*run.chats()))
         before = {row["feature"] for row in shop.published()["calls"]}
 
@@ -100,7 +106,7 @@ def test_a_trace_over_midnight_is_one_row_on_the_day_it_began(tmp_path):
 
 def test_a_restart_goes_on_where_the_last_commit_was(tmp_path):
     first, second = Run(START_UNIX_NANO), Run(START_UNIX_NANO)
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         shop.run(*run_requests([first]))
         shop.reopen()
         shop.run(*run_requests([second]))
@@ -111,7 +117,7 @@ def test_a_restart_goes_on_where_the_last_commit_was(tmp_path):
 
 def test_a_tick_that_dies_before_its_commit_is_repeated(tmp_path, monkeypatch):
     run = Run(START_UNIX_NANO)
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         shop.send(request(run.root(), *run.chats()))
         shop.drain_all()
         with monkeypatch.context() as patch:
@@ -132,7 +138,7 @@ def _die(_store):
 
 def test_a_trace_that_left_the_working_tables_gets_its_late_spans(tmp_path):
     run, other = Run(START_UNIX_NANO), Run(START_UNIX_NANO, feature="search")
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         window = shop.settings.account.model_copy(update={"window_hours": 1e-9})
         shop.settings = shop.settings.model_copy(update={"account": window})
         shop.reopen()
@@ -172,7 +178,7 @@ def test_a_rebuild_keeps_what_is_published_of_hours_whose_spans_are_gone(tmp_pat
 
 def test_what_comes_late_to_an_hour_whose_spans_are_gone_is_added(tmp_path):
     old, late = Run(START_UNIX_NANO), Run(START_UNIX_NANO, steps=3)
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         shop.run(*run_requests([old]))
         delete_spans(shop.target, START_UNIX_NANO)
         rebuild(shop.settings)
@@ -188,7 +194,7 @@ def test_what_comes_late_to_an_hour_whose_spans_are_gone_is_added(tmp_path):
 
 
 def test_a_partition_that_has_no_rows_any_more_becomes_empty(tmp_path):
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         shop.run(*run_requests([Run(START_UNIX_NANO)]))
         key = part_key("tool_calls", Partition(START_UNIX_NANO // HOUR_NANO))
         shop.target.publish(key, tool_calls([{}]))
@@ -208,7 +214,7 @@ def delete_spans(target, unix_nano):
 def test_a_state_of_another_boot_is_trusted_if_it_was_synced(
     tmp_path, monkeypatch, synced
 ):
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         shop.run(*run_requests([Run(START_UNIX_NANO)]))
         shop.account.store.commit(sync=synced)
 
@@ -233,7 +239,7 @@ def gateway_and_sdk(swap):
 
 @pytest.mark.parametrize("swap", [False, True], ids=["sdk first", "gateway first"])
 def test_one_response_in_two_traces_is_one_call_whenever_they_arrive(tmp_path, swap):
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         for one in gateway_and_sdk(swap):
             shop.run(one)
         tables = shop.published()
@@ -246,7 +252,7 @@ def test_one_response_in_two_traces_is_one_call_whenever_they_arrive(tmp_path, s
 
 
 def test_a_growing_run_is_a_finding_with_what_it_wasted(tmp_path):
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False) as shop:
         shop.run(*run_requests([Run(START_UNIX_NANO, steps=12)]))
 
         findings = shop.published()["findings"]

@@ -74,7 +74,7 @@ class Service:
 
     def wait_for(self, *expected):
         """Wait until the letters are as expected: (state, attempts)."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         tick = threading.Event()
         while True:
             found = [(it["state"], it["attempts"]) for it in self.letters()]

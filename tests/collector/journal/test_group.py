@@ -21,7 +21,7 @@ class HeldSync:
     def __call__(self, descriptor):
         self.calls += 1
         self.started.set()
-        assert self.let_go.wait(30)
+        assert self.let_go.wait(120)
         os.fdatasync(descriptor)
 
 

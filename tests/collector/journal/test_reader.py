@@ -210,7 +210,7 @@ def test_waiting_ends_when_a_frame_becomes_durable(tmp_path):
     writer = threading.Thread(target=journal.sync)
     writer.start()
 
-    assert reader.wait(30) is True
+    assert reader.wait(120) is True
 
     writer.join()
     assert payloads_of(reader.read(reader.committed, max_bytes=1)) == [b"payload"]

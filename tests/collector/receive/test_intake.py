@@ -152,7 +152,7 @@ def test_a_repeat_is_not_acknowledged_before_the_first_is_durable(tmp_path):
 
     def held_sync(descriptor):
         started.set()
-        assert let_go.wait(30)
+        assert let_go.wait(120)
         os.fdatasync(descriptor)
 
     async def scenario(intake):

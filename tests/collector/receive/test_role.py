@@ -117,7 +117,7 @@ def test_an_ipv6_address_is_listened_on_and_shown_with_brackets(tmp_path):
 def test_grpc_health_says_serving(receiver, service):
     with grpc.insecure_channel(receiver.grpc) as channel:
         answer = health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(service=service), timeout=30
+            health_pb2.HealthCheckRequest(service=service), timeout=120
         )
 
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -132,7 +132,7 @@ class SlowSync:
 
     def __call__(self, descriptor):
         self.started.set()
-        assert self.let_go.wait(30)
+        assert self.let_go.wait(120)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -148,7 +148,7 @@ def test_requests_that_run_when_it_stops_get_their_reply(tmp_path, transport):
         body = sender.encode(trace_request(2))
         sending = threading.Thread(target=lambda: replies.append(sender.send(body)))
         sending.start()
-        assert sync.started.wait(30)
+        assert sync.started.wait(120)
         threading.Timer(0.2, sync.let_go.set).start()
     sending.join(30)
 
@@ -192,7 +192,7 @@ def test_after_a_kill_every_acknowledged_request_is_in_the_journal_once(
                 with lock:
                     body = next(bodies)
                 try:
-                    export(body, timeout=30)
+                    export(body, timeout=120)
                 except grpc.RpcError:
                     return
                 with lock:
@@ -209,7 +209,7 @@ def test_after_a_kill_every_acknowledged_request_is_in_the_journal_once(
         for sender in senders:
             sender.start()
         for sender in senders:
-            sender.join(50)
+            sender.join(200)
     Journal.open(tmp_path / "journal", SMALL).close()
 
     stored = receiver.payloads()
@@ -226,7 +226,7 @@ def test_a_process_told_to_stop_ends_well_and_leaves_a_closed_journal(tmp_path):
 
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     [segment] = (tmp_path / "journal").glob("*.segment")
     [frame] = receiver.frames()
     assert segment.stat().st_size == frame.end.offset
@@ -267,7 +267,7 @@ def send_with_tls(receiver, certificate, client_pair=None):
     results = []
     with grpc.secure_channel(receiver.grpc, credentials) as channel:
         try:
-            channel.unary_unary(METHODS["traces"])(b"", timeout=30)
+            channel.unary_unary(METHODS["traces"])(b"", timeout=120)
             results.append(True)
         except grpc.RpcError:
             results.append(False)
@@ -319,7 +319,7 @@ def test_readers_follow_a_role_while_it_runs(tmp_path):
         for number in range(3):
             assert reader.wait(0) is False
             sender.send(sender.encode(trace_request(1, first=number)))
-            assert reader.wait(30) is True
+            assert reader.wait(120) is True
             [frame] = reader.read(reader.committed, max_bytes=1 << 20)
             reader.commit(frame.end)
         reader.close()

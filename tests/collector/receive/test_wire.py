@@ -194,7 +194,7 @@ def test_a_success_of_json_is_answered_in_json_and_of_protobuf_in_protobuf(recei
 def test_another_grpc_method_is_unimplemented(receiver, method):
     with grpc.insecure_channel(receiver.grpc) as channel:
         with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary(method)(b"", timeout=30)
+            channel.unary_unary(method)(b"", timeout=120)
 
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
@@ -376,7 +376,7 @@ def test_a_grpc_request_while_it_shuts_down_is_unavailable(tmp_path):
 
     def held_sync(descriptor):
         started.set()
-        assert let_go.wait(30)
+        assert let_go.wait(120)
 
     open_journal = functools.partial(Journal.open, sync=held_sync)
     with receiving(tmp_path, open_journal=open_journal) as receiver:
@@ -384,10 +384,10 @@ def test_a_grpc_request_while_it_shuts_down_is_unavailable(tmp_path):
         body = waiting.encode(fresh_request())
         running = threading.Thread(target=waiting.send, args=(body,))
         running.start()
-        assert started.wait(30)
+        assert started.wait(120)
         sender = Sender(receiver, "grpc")
         receiver.thread.stop()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while (reply := sender.send(b"")).code == 0:
             assert time.monotonic() < deadline
         let_go.set()
