@@ -10,7 +10,7 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -21,7 +21,8 @@ import pyarrow as pa
 from collector.config import ENVIRONMENT_PREFIX, Settings, load_settings, split_listen
 from collector.errors import SpanledgerError
 from collector.running import running_service
-from collector.web.readiness import judge_readiness
+from collector.telemetry import read_statuses
+from collector.web.readiness import ALL_ROLES, judge_readiness
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -225,6 +226,10 @@ def check_ports(settings: Settings) -> Iterator[Check]:
         listens = f"grpc {service.grpc}, http {service.http}, web {service.web or '-'}"
         yield Check("service", "ok", f"runs as process {service.pid}, {listens}")
         return
+    if alone := _running_roles(settings):
+        said = ", ".join(f"{role} as process {pid}" for role, pid in alone.items())
+        yield Check("service", "ok", f"roles run alone: {said}")
+        return
     yield Check("service", "ok", "does not run on this data directory")
     for name in ("grpc", "http", "web"):
         listen = getattr(settings, name).listen
@@ -247,11 +252,19 @@ def _try_listen(listen: str) -> None:
         listener.bind(address)
 
 
+def _running_roles(settings: Settings) -> dict[str, int]:
+    """Return the process of each role that runs, with or without a service."""
+    statuses = read_statuses(settings.state_dir)
+    return {role: said["pid"] for role, said in statuses.items() if said["running"]}
+
+
 def check_roles(settings: Settings) -> Iterator[Check]:
     """Look at what the roles last said of themselves."""
+    roles: Iterable[str] = ALL_ROLES
     if running_service(settings.state_dir) is None:
-        return
-    for role, said in judge_readiness(settings.state_dir)["roles"].items():
+        # Roles that are meant to run alone say nothing of the others.
+        roles = _running_roles(settings)
+    for role, said in judge_readiness(settings.state_dir, [*roles])["roles"].items():
         reason, later = said.get("reason"), said.get("unindexed_hours")
         if not said["ready"]:
             yield Check(role, "fail", str(reason))

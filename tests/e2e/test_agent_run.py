@@ -105,13 +105,19 @@ def test_rollups_and_runs_have_the_same_dollars_as_the_calls(story):
     expected = {name: run.cost for name, run in story.runs.items()}
 
     for table in ("calls", "runs", "feature_hourly", "step_daily", "trace"):
-        rows = query(
-            story.service.lake,
-            f"SELECT feature, sum(cost_usd) FROM {table} GROUP BY feature",
-        )
+        text = f"SELECT feature, sum(cost_usd) FROM {table} GROUP BY feature"
 
-        found = {feature: pico_usd(cost) for feature, cost in rows}
-        assert found == expected, table
+        # Rollups are published after the calls that they add up.
+        wait_until(
+            lambda text=text: (
+                {
+                    feature: pico_usd(cost)
+                    for feature, cost in query(story.service.lake, text)
+                }
+                == expected
+            ),
+            what=f"{table} adds up to {expected}",
+        )
 
 
 def _sql(story: Story, text: str):
