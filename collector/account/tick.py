@@ -1,5 +1,6 @@
 """One tick: new commits in, ledger rows, findings and publications out."""
 
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -308,7 +309,14 @@ def store_schemas(settings: Settings) -> dict[str, pa.Schema]:
 
 
 def open_store(settings: Settings, path: Path | None = None) -> Store:
-    """Open the working store; an empty one if there is none that fits."""
+    """
+    Open the working store; an empty one if there is none that fits.
+
+    What does not fit is removed: after a power cut any file of it may be cut off.
+    """
     root = path or settings.state_dir / "account"
     schemas = store_schemas(settings)
-    return Store.open(root, schemas) or Store(root, schemas)
+    store = Store.open(root, schemas)
+    if store is None:
+        shutil.rmtree(root, ignore_errors=True)
+    return store or Store(root, schemas)

@@ -114,6 +114,19 @@ def test_what_is_drained_but_not_taken_is_taken_once(tmp_path):
         assert shop.published()["excluded"] == []
 
 
+def test_files_that_a_power_cut_left_cut_off_do_no_harm(tmp_path, monkeypatch):
+    with Workshop(tmp_path, rollups=False) as shop:
+        run = send_hours_ago(shop, 0)
+        folder = shop.settings.state_dir / "account" / "evicted"
+        folder.mkdir()
+        (folder / "00000001.npy").write_bytes(b"")
+        monkeypatch.setattr("collector.account.store.boot_id", lambda: "another")
+        shop.reopen()
+
+        assert fill(shop.account, shop.settings, shop.target)
+        assert len(shop.published()["calls"]) == run.steps
+
+
 def test_filling_that_was_given_up_begins_again(tmp_path):
     with Workshop(tmp_path, rollups=False) as shop:
         run = send_hours_ago(shop, 0)
