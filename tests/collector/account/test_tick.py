@@ -218,7 +218,7 @@ def test_a_state_of_another_boot_is_trusted_if_it_was_synced(
         shop.run(*run_requests([Run(START_UNIX_NANO)]))
         shop.account.store.commit(sync=synced)
 
-        monkeypatch.setattr("collector.account.store._boot_id", lambda: "another")
+        monkeypatch.setattr("collector.account.store.boot_id", lambda: "another")
 
         assert bool(open_store(shop.settings).segments) == synced
 
