@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from collector.config import ENVIRONMENT_PREFIX, Settings, load_settings, split_listen
+from collector.config import ENVIRONMENT_PREFIX, Settings, load_settings
 from collector.errors import SpanledgerError
 from collector.running import running_service
+from collector.sections import split_listen
 from collector.telemetry import read_statuses
 from collector.web.readiness import ALL_ROLES, judge_readiness
 

@@ -1,6 +1,7 @@
 """The ledger made again from the spans of the lake."""
 
 import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -15,6 +16,7 @@ from collector.alerts import AlertStore
 from collector.config import Settings
 from collector.files import locked
 from collector.lake.commits import new_commits
+from collector.lake.compaction import finish_compactions
 from collector.lake.objects import find_retired, published_hours, spans_by_hour
 from collector.lake.target import Target, open_target
 
@@ -55,6 +57,7 @@ def rebuild(
         root = settings.state_dir / "account"
         fresh = settings.state_dir / "account.rebuilding"
         shutil.rmtree(fresh, ignore_errors=True)
+        finish_compactions(target, now_unix=time.time())
         publish_empty_tables(target, tuple(settings.dimensions))
         store = Store(fresh, store_schemas(settings))
         alerts = AlertStore.open(settings.state_dir / "alerts.sqlite")

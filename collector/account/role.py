@@ -14,6 +14,7 @@ from collector.alerts import AlertStore, Deliverer
 from collector.alerts.decisions import Decisions
 from collector.config import Settings
 from collector.errors import SpanledgerError
+from collector.lake.compaction import finish_compactions
 from collector.lake.target import open_target
 from collector.telemetry import write_status
 
@@ -79,6 +80,7 @@ def run_account(
     holds the role's lock.
     """
     target = open_target(settings.lake_url)
+    finish_compactions(target, now_unix=time.time())
     publish_empty_tables(target, tuple(settings.dimensions))
     store = open_store(settings)
     alerts = AlertStore.open(settings.state_dir / "alerts.sqlite")
@@ -132,7 +134,7 @@ def _say(settings: Settings, reason: str | None, **figures: float) -> None:
 def _loop(
     account: Account, settings: Settings, stop: threading.Event, freshness: Freshness
 ) -> None:
-    status_due = settled_unix = index_due = 0.0
+    status_due = settled_unix = idle_due = 0.0
     pause_seconds = _POLL_SECONDS
     while True:
         stopping = stop.is_set()
@@ -147,8 +149,8 @@ def _loop(
             more = ticked.more
             if not ticked.spans and not account.is_dirty:
                 settled_unix = asked_unix
-            if not more and not stopping and time.monotonic() >= index_due:
-                index_due = account.index_hour()
+            if not more and not stopping and time.monotonic() >= idle_due:
+                idle_due = account.use_idle_time()
             pause_seconds = _POLL_SECONDS
         except (SpanledgerError, OSError) as error:
             log.error("tick_failed", reason=str(error), retry_seconds=pause_seconds)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import structlog
 
 from collector.account.findings import Rules
+from collector.account.housekeeping import Housekeeping
 from collector.account.intake import Intake, Taken
 from collector.account.metrics import count_taken, show_costs
 from collector.account.publish import (
@@ -38,6 +39,8 @@ _FORGET_EVERY: Final = 512
 _SMALL_HOUR_CALLS: Final = 250_000
 _PUBLISH_SHARE: Final = 0.1
 _INDEX_SHARE: Final = 0.3
+_HOUSE_SHARE: Final = 0.2
+_HOUSE_SECONDS: Final = 30.0
 _SMALL_PUBLISH_SHARE: Final = 0.5
 _BEHIND_PUBLISH_SHARE: Final = 0.05
 _TELL_SHARE: Final = 0.2
@@ -79,6 +82,7 @@ class Account:
             settings, target, store, books=self._books, rules=self._rules
         )
         store.retired = retired_hours(target)
+        self._house = Housekeeping(settings, target, store)
         self._alerts = alerts
         self._wake_alerts = wake_alerts
         self._teller = Teller(runs_told=settings.alerts.runs_told, tell_all=tell_all)
@@ -146,6 +150,7 @@ class Account:
     def _take(self, keys: list[str]) -> Taken:
         self._books.refresh()
         taken = self.intake.take(keys, seen_unix=time.time())
+        self._house.saw(keys)
         count_taken(taken.spans, taken.calls)
         if taken.calls.num_rows:
             self.look_back(pc.min(taken.calls.column("timestamp")).as_py())
@@ -263,7 +268,22 @@ class Account:
         self.intake.evicted.add(gone, spans_before)
         self.store.commit()
 
-    def index_hour(self) -> float:
+    def use_idle_time(self) -> float:
+        """
+        Do one step of what may wait: index an hour, else keep house.
+
+        Returns:
+            When the next may follow, on the monotonic clock: this takes a part of the
+            time only.
+        """
+        started = time.monotonic()
+        if self.index_hour():
+            return _due_after(started, _INDEX_SHARE)
+        if self._house.once(datetime.now(UTC)):
+            return _due_after(started, _HOUSE_SHARE)
+        return started + _HOUSE_SECONDS
+
+    def index_hour(self) -> bool:
         """
         Look into one hour of the lake that the working tables do not cover.
 
@@ -271,18 +291,17 @@ class Account:
         columns are published again. Does nothing while no such hour is left.
 
         Returns:
-            When to look into the next, on the monotonic clock: this work takes a part
-            of the time only.
+            Whether an hour was looked into.
         """
-        store, started = self.store, time.monotonic()
+        store = self.store
         if not store.unindexed:
-            return started + _TELL_SECONDS
+            return False
         hour = max(store.unindexed)
         self.intake.index_hour(hour)
         store.dirty |= outdated(store, self._target, hour)
         store.unindexed.discard(hour)
         store.commit()
-        return _due_after(started, _INDEX_SHARE)
+        return True
 
     def status(self) -> dict[str, Any]:
         """Return figures for the role's status."""

@@ -12,15 +12,7 @@ from typing import IO, Final
 
 from pydantic import SecretStr
 
-from collector.config import (
-    AlertSettings,
-    BudgetSettings,
-    GrpcSettings,
-    HttpSettings,
-    Settings,
-    StoreSettings,
-    WebSettings,
-)
+from collector.config import AlertSettings, BudgetSettings, Settings, StoreSettings
 from collector.demo.agents import PROMPT, run_agents
 from collector.demo.checks import BUDGET, GROWTH, Check, check_all
 from collector.demo.endpoint import Endpoint, Webhook, open_endpoint
@@ -36,6 +28,7 @@ from collector.demo.report import (
 )
 from collector.demo.workload import AGENTS, BUDGET_NAME, BUDGET_USD, FEATURE_BUDGET
 from collector.errors import SpanledgerError
+from collector.sections import GrpcSettings, HttpSettings, WebSettings
 from collector.serve import Supervisor
 from collector.telemetry import configure_logging
 

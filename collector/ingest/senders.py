@@ -18,6 +18,7 @@ from collector.errors import JournalFullError, SpanledgerError
 from collector.files import locked
 from collector.journal import Journal, JournalReader, pack
 from collector.lake.books import Books, book_of
+from collector.lake.compaction import finish_compactions
 from collector.lake.handoff import Handoff
 from collector.lake.target import open_target
 from collector.telemetry import read_statuses
@@ -169,6 +170,7 @@ class OwnHands:
         """Drain, tick until nothing is new, publish, and deliver what is to be told."""
         settings = self._settings
         self._drain_all()
+        finish_compactions(self._target, now_unix=time.time())
         publish_empty_tables(self._target, tuple(settings.dimensions))
         path = settings.state_dir / "alerts.sqlite"
         with ExitStack() as exits:

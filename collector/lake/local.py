@@ -1,5 +1,6 @@
 """A directory as the lake."""
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -98,7 +99,25 @@ class LocalTarget:
 
     def delete(self, key: str) -> None:
         """Remove *key* if it is there."""
-        (self.root / key).unlink(missing_ok=True)
+        path = self.root / key
+        path.unlink(missing_ok=True)
+        for folder in (path.parent, path.parent.parent):
+            if folder.name.startswith(("hour=", "date=")):
+                with contextlib.suppress(OSError):  # it has other files
+                    folder.rmdir()
+
+    def retire(self, key: str) -> None:
+        """Let nobody see *key* any more; it is kept aside until `purge`."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.root / key).rename(self._retired(key))
+
+    def purge(self, key: str) -> None:
+        """Remove what `retire` kept of *key*."""
+        self._retired(key).unlink(missing_ok=True)
+
+    def _retired(self, key: str) -> Path:
+        path = self.root / key
+        return path.with_name(f".{path.name}.retired")
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys below the folder *prefix*, sorted, without temporary ones."""

@@ -134,6 +134,13 @@ class ObjectStoreTarget:
         if self._files.get_file_info(path).type != fs.FileType.NotFound:
             self._files.delete_file(path)
 
+    def retire(self, key: str) -> None:
+        """Remove *key*: a bucket cannot rename."""
+        self.delete(key)
+
+    def purge(self, key: str) -> None:
+        """Do nothing: a bucket keeps nothing aside."""
+
     def keys(self, prefix: str) -> list[str]:
         """Return the keys below the folder *prefix*, sorted, without temporary ones."""
         selector = fs.FileSelector(

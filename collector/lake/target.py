@@ -90,6 +90,12 @@ class Target(Protocol):
     def delete(self, key: str) -> None:
         """Remove *key* if it is there."""
 
+    def retire(self, key: str) -> None:
+        """Let nobody see *key* any more; a directory keeps it aside until `purge`."""
+
+    def purge(self, key: str) -> None:
+        """Remove what `retire` kept of *key*."""
+
     def keys(self, prefix: str) -> list[str]:
         """Return the keys below the folder *prefix*, sorted, without temporary ones."""
 

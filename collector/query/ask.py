@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 
-from collector.config import Settings, split_listen
+from collector.config import Settings
 from collector.errors import QueryError
 from collector.query.reports import RECORDED, Report, find_report, run_report
 from collector.query.sql import TIMEOUT_SECONDS, run_sql
@@ -22,6 +22,7 @@ from collector.query.trace import Trace, read_trace
 from collector.query.views import Lake
 from collector.query.wire import ARROW_TYPE, MAX_ROWS, SUMMARY_KEY, TRUNCATED_HEADER
 from collector.running import running_service
+from collector.sections import split_listen
 
 _GRACE_SECONDS: Final = 10.0
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (to connect to)

@@ -15,7 +15,8 @@ from pyarrow import fs
 
 from collector.config import Settings
 from collector.errors import QueryError
-from collector.lake.layout import table_schemas
+from collector.lake.compaction import replaced_keys
+from collector.lake.layout import SPANS, table_schemas
 from collector.lake.restatements import RESTATEMENTS, list_restatements
 from collector.lake.target import Target, open_target
 from collector.query.restated import restated_rows, widened
@@ -73,17 +74,18 @@ class Lake:
         newest = max((part.stat().st_mtime for part in parts), default=None)
         return None if newest is None else datetime.fromtimestamp(newest, UTC)
 
+    def target(self) -> Target:
+        """Return the lake as objects under keys."""
+        if self.files is None:
+            return open_target(self.url)
+        from collector.lake.object_store import ObjectStoreTarget  # noqa: PLC0415
+
+        url = self.url if "://" in self.url else f"file://{self.url}"
+        return ObjectStoreTarget(url, self.files)
+
     def restatement_ids(self) -> list[str]:
         """Return the restatements that count, oldest first."""
-        target: Target
-        if self.files is None:
-            target = open_target(self.url)
-        else:
-            from collector.lake.object_store import ObjectStoreTarget  # noqa: PLC0415
-
-            url = self.url if "://" in self.url else f"file://{self.url}"
-            target = ObjectStoreTarget(url, self.files)
-        return [one.restatement_id for one in list_restatements(target)]
+        return [it.restatement_id for it in list_restatements(self.target())]
 
     def schema(self, name: str) -> pa.Schema:
         """Return the columns of a table or rollup as the service writes them now."""
@@ -264,7 +266,11 @@ def _table_statement(
     if directory is None:
         source = f"{table}_files"
         connection.register(source, _bucket_dataset(lake, place, schema))
-    elif globs := _globs(directory / place, period, "*" if is_rollup else "hour=*/*"):
+    elif globs := (
+        _span_files(lake, directory, period)
+        if table == SPANS
+        else _globs(directory / place, period, "*" if is_rollup else "hour=*/*")
+    ):
         listed = ", ".join(_literal(glob) for glob in globs)
         types = "{'date': DATE}" if is_rollup else "{'date': DATE, 'hour': VARCHAR}"
         source = (
@@ -296,6 +302,22 @@ def _globs(folder: Path, period: Period, below: str) -> list[str]:
     return [f"{_escape(day)}/{below}.parquet" for day in wanted]
 
 
+def _span_files(lake: Lake, directory: Path, period: Period) -> list[str]:
+    """
+    Return patterns of the spans objects, each of one file.
+
+    They are listed here and not by DuckDB, since an object that a compacted one
+    replaces may be seen beside it for a moment.
+    """
+    keys = [key for key in lake.target().keys(SPANS) if key.endswith(".parquet")]
+    replaced = replaced_keys(lake.target())
+    return [
+        _escape(directory / key)
+        for key in keys
+        if key not in replaced and _is_wanted(key.split("/")[1], period)
+    ]
+
+
 def _is_wanted(folder: str, period: Period) -> bool:
     text = folder.removeprefix("date=")
     try:
@@ -321,11 +343,17 @@ def _bucket_dataset(lake: Lake, place: str, schema: pa.Schema) -> ds.Dataset:
     if files is None:
         files, root = fs.FileSystem.from_uri(lake.url)
     folder = f"{root.rstrip('/')}/{place}"
-    selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
+    listed: fs.FileSelector | list[str]
+    listed = fs.FileSelector(folder, recursive=True, allow_not_found=True)
+    if place == SPANS:
+        keys = lake.target().keys(SPANS)
+        replaced = replaced_keys(lake.target())
+        above = folder.removesuffix(SPANS)
+        listed = [f"{above}{key}" for key in keys if key not in replaced]
     whole = pa.schema([*schema, *_HIVE])
     dataset: ds.Dataset = ds.FileSystemDatasetFactory(
         files,
-        selector,
+        listed,
         ds.ParquetFileFormat(),
         ds.FileSystemFactoryOptions(
             partition_base_dir=folder, partitioning=ds.HivePartitioning(_HIVE)

@@ -5,8 +5,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from collector.config import TokenSettings
 from collector.errors import OverloadedError, ShuttingDownError, UnauthenticatedError
+from collector.sections import TokenSettings
 
 _SCHEME: Final = "bearer "
 _REQUESTS_HELD: Final = 8

@@ -12,12 +12,12 @@ from grpc_health.v1.health_pb2_grpc import (  # type: ignore[import-untyped]
 )
 from typing_extensions import override
 
-from collector.config import GrpcSettings, TlsSettings, split_listen
 from collector.errors import ConfigError, ListenError, PermanentError, RetryableError
 from collector.receive import metrics
 from collector.receive.admission import Admission
 from collector.receive.intake import Intake, Kind
 from collector.receive.status import answer_to
+from collector.sections import GrpcSettings, TlsSettings, split_listen
 
 SERVICES: Final[dict[str, Kind]] = {
     "opentelemetry.proto.collector.trace.v1.TraceService": "traces",

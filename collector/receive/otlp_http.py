@@ -18,7 +18,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from typing_extensions import override
 
-from collector.config import HttpSettings, TlsSettings, split_listen
 from collector.errors import (
     ConfigError,
     ListenError,
@@ -32,6 +31,7 @@ from collector.receive.admission import Admission
 from collector.receive.inflate import Inflater, parse_coding
 from collector.receive.intake import Intake, Kind, Taken
 from collector.receive.status import Answer, answer_to
+from collector.sections import HttpSettings, TlsSettings, split_listen
 
 PATHS: Final[dict[str, Kind]] = {
     "/v1/traces": "traces",

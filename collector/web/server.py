@@ -11,8 +11,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
-from collector.config import split_listen
 from collector.errors import SpanledgerError
+from collector.sections import split_listen
 from collector.web.probes import build_status_app
 
 _FINISH_SECONDS: Final = 2

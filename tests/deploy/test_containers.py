@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from plain_yaml import parse
 
-from collector.config import Settings, load_settings, split_listen
+from collector.config import Settings, load_settings
+from collector.sections import split_listen
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

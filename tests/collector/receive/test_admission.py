@@ -1,8 +1,8 @@
 import pytest
 
-from collector.config import TokenSettings
 from collector.errors import OverloadedError, ShuttingDownError, UnauthenticatedError
 from collector.receive.admission import Admission
+from collector.sections import TokenSettings
 
 TOKENS = (
     TokenSettings(token="token-of-acme", tenant="acme"),
