@@ -1,11 +1,12 @@
 """What every kind of lake promises."""
 
-from collections.abc import Callable
+import itertools
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 from pyarrow import fs
+from s3_server import bucket_url, s3_server
 
 from collector.errors import ConfigError, LakeError
 from collector.lake.layout import Partition, by_partition, etag_of
@@ -14,6 +15,7 @@ from collector.lake.object_store import ObjectStoreTarget
 from collector.lake.target import Target, open_target
 
 TABLE = pa.table({"n": [1, 2, 3]})
+NUMBERS = itertools.count()
 KEY = "calls/date=2026-11-22/hour=05/part.parquet"
 
 
@@ -23,10 +25,28 @@ def bucket(folder) -> Target:
     )
 
 
-@pytest.fixture(params=[LocalTarget, bucket], ids=["directory", "bucket"])
+@pytest.fixture(scope="module")
+def s3_address(tmp_path_factory):
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as address:
+        yield address
+
+
+def open_bucket(address) -> Target:
+    target = open_target(bucket_url(address, f"lake-{next(NUMBERS)}"))
+    # The first write makes the bucket, as the first start of a service does.
+    target.put("_meta/first", b"")
+    return target
+
+
+@pytest.fixture(params=["directory", "file system", "s3"])
 def target(request, tmp_path) -> Target:
-    make: Callable[..., Target] = request.param
-    return make(tmp_path)
+    match request.param:
+        case "directory":
+            return LocalTarget(tmp_path)
+        case "file system":
+            return bucket(tmp_path)
+        case _:
+            return open_bucket(request.getfixturevalue("s3_address"))
 
 
 def test_what_is_published_is_read_back(target):
@@ -70,6 +90,42 @@ def test_deleted_keys_are_gone(target):
     target.delete("_meta/a")
 
     assert target.get("_meta/a") is None
+
+
+def test_a_footer_says_rows_and_columns_without_the_rows(target):
+    target.publish(KEY, TABLE)
+
+    assert target.footer(KEY).rows == 3
+    assert target.footer(KEY).schema.names == ["n"]
+    with pytest.raises(LakeError):
+        target.footer("calls/missing.parquet")
+
+
+def test_parts_are_one_object_that_is_read_part_by_part(target):
+    target.publish_parts(KEY, TABLE.schema, iter([TABLE, TABLE]))
+
+    assert [part.to_pydict() for part in target.read_parts(KEY)] == [
+        TABLE.to_pydict()
+    ] * 2
+    assert target.footer(KEY).rows == 6
+
+
+def test_what_is_retired_is_seen_no_more_and_purged_for_good(target):
+    target.publish(KEY, TABLE)
+
+    target.retire(KEY)
+    target.retire(KEY)
+
+    assert (target.has(KEY), target.keys("calls")) == (False, [])
+    target.purge(KEY)
+    target.purge(KEY)
+
+
+def test_a_key_is_there_once_it_is_put(target):
+    before = target.has(KEY)
+    target.put(KEY, b"")
+
+    assert (before, target.has(KEY), target.has("calls")) == (False, True, False)
 
 
 def test_a_failed_write_leaves_the_old_object(tmp_path, monkeypatch):
