@@ -24,10 +24,12 @@ from proto_handlers.schema import SPAN_SCHEMA
 GRACE_SECONDS: Final = 600.0
 """How long replaced objects are kept after readers see them no more."""
 SMALL_ROWS: Final = 50_000
-"""Objects of fewer rows are worth being put together."""
+SMALL_BYTES: Final = 16 << 20
+"""Objects of fewer rows and bytes before compression are worth being put together."""
 _MIN_OBJECTS: Final = 8
 _MAX_OBJECTS: Final = 64
 _MAX_ROWS: Final = 200_000
+_MAX_BYTES: Final = 32 << 20
 _ROW_GROUP: Final = 25_000
 _RECORDS: Final = "_meta/compactions"
 _PREFIX: Final = "compacted-"
@@ -59,15 +61,17 @@ def plan_compaction(target: Target, keys: Iterable[str]) -> Compaction | None:
         keys: Objects of the hour that nobody will write again, sorted.
     """
     chosen: list[str] = []
-    rows = 0
+    rows = encoded_bytes = 0
     for key in keys:
-        more = target.footer(key).rows
-        if more >= SMALL_ROWS:
+        footer = target.footer(key)
+        if footer.rows >= SMALL_ROWS or footer.encoded_bytes >= SMALL_BYTES:
             continue
-        if len(chosen) == _MAX_OBJECTS or rows + more > _MAX_ROWS:
+        rows += footer.rows
+        encoded_bytes += footer.encoded_bytes
+        is_full = rows > _MAX_ROWS or encoded_bytes > _MAX_BYTES
+        if is_full or len(chosen) == _MAX_OBJECTS:
             break
         chosen.append(key)
-        rows += more
     if len(chosen) < _MIN_OBJECTS:
         return None
     named = hashlib.sha256("\n".join(chosen).encode()).hexdigest()[:16]

@@ -89,7 +89,7 @@ class LocalTarget:
         """Read only the end of a Parquet object; raises `LakeError` as `read` does."""
         try:
             with pq.ParquetFile(self.root / key) as file:
-                return Footer(file.metadata.num_rows, file.schema_arrow)
+                return Footer.of(file.metadata, file.schema_arrow)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(f"{self.root / key}", error) from None
 

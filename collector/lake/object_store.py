@@ -119,7 +119,7 @@ class ObjectStoreTarget:
         try:
             with self._files.open_input_file(self._path(key)) as source:
                 file = pq.ParquetFile(source)
-                return Footer(file.metadata.num_rows, file.schema_arrow)
+                return Footer.of(file.metadata, file.schema_arrow)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(f"{self._url}/{key}", error) from None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import pyarrow as pa
 
@@ -13,7 +13,16 @@ class Footer(NamedTuple):
     """What the end of a Parquet object says of it."""
 
     rows: int
+    encoded_bytes: int
+    """Size of its columns before compression."""
     schema: pa.Schema
+
+    @classmethod
+    def of(cls, metadata: Any, schema: pa.Schema) -> Self:  # noqa: ANN401
+        """Return what Parquet's metadata says; ``pyarrow`` has no types for it."""
+        groups = (metadata.row_group(n) for n in range(metadata.num_row_groups))
+        encoded_bytes = sum(group.total_byte_size for group in groups)
+        return cls(metadata.num_rows, encoded_bytes, schema)
 
 
 class Target(Protocol):

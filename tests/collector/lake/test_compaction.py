@@ -79,8 +79,21 @@ def test_few_or_large_objects_are_left_alone(target, monkeypatch):
     keys = spans_of_hour(target, HOUR_NUMBER)
 
     assert plan_compaction(target, keys[:7]) is None
-    monkeypatch.setattr("collector.lake.compaction.SMALL_ROWS", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("collector.lake.compaction.SMALL_ROWS", 1)
+        assert plan_compaction(target, keys) is None
+    one = target.footer(keys[0]).encoded_bytes
+    monkeypatch.setattr("collector.lake.compaction.SMALL_BYTES", one)
     assert plan_compaction(target, keys) is None
+
+
+def test_no_more_is_put_together_than_fits_into_memory(target, monkeypatch):
+    keys = spans_of_hour(target, HOUR_NUMBER)
+    some = sum(target.footer(key).encoded_bytes for key in keys[:10])
+
+    monkeypatch.setattr("collector.lake.compaction._MAX_BYTES", some)
+
+    assert plan(target).replaces == tuple(keys[:10])
 
 
 class Cut(BaseException):

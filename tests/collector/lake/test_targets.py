@@ -96,6 +96,7 @@ def test_a_footer_says_rows_and_columns_without_the_rows(target):
     target.publish(KEY, TABLE)
 
     assert target.footer(KEY).rows == 3
+    assert target.footer(KEY).encoded_bytes > 0
     assert target.footer(KEY).schema.names == ["n"]
     with pytest.raises(LakeError):
         target.footer("calls/missing.parquet")
