@@ -23,7 +23,13 @@ from proto_handlers.attributes import (
     addition,
 )
 from proto_handlers.dialects import DIALECTS
-from proto_handlers.dialects.dialect import Dialect, Document, Excerpt, flatten
+from proto_handlers.dialects.dialect import (
+    Dialect,
+    Document,
+    Excerpt,
+    flatten,
+    matches_scope,
+)
 from proto_handlers.dialects.spanledger import FOUND_PREFIX
 from proto_handlers.documents import parse_document
 from proto_handlers.usage_shapes import Found, find_usage, read_usage
@@ -77,13 +83,14 @@ def _texts_of(dialect: Dialect) -> "tuple[Document | Excerpt, ...]":
 
 
 def _drops_counts(dialect: Dialect, scoped: Scoped) -> Mask:
-    """Return the spans whose library is known to drop some cache counts."""
+    """Return the spans whose library drops some cache counts, or is unknown."""
     lossy = [usage for usage in dialect.usage if usage.loses]
     drops = [
-        any(re.search(usage.scope, scope) for usage in lossy) for scope in scoped.scopes
+        not matches_scope(dialect, scope)
+        or any(re.search(usage.scope, scope) for usage in lossy)
+        for scope in scoped.scopes
     ]
-    unnamed = any(not usage.scope for usage in lossy)
-    mask: Mask = np.array([*drops, unnamed], np.bool_)[scoped.scope]
+    mask: Mask = np.array([*drops, True], np.bool_)[scoped.scope]
     return mask
 
 

@@ -20,9 +20,10 @@ _IDS: Final = (
     r"\(id='(?P<found>(?:chatcmpl-|msg_)[^']+)'",
 )
 _BLIND: Final = (
-    r"(langchain|litellm|llama_index|smolagents|crewai|haystack|agno|autogen|groq"
-    r"|mistralai|@arizeai/openinference)"
+    r"^@arizeai/openinference|^openinference\.instrumentation\."
+    r"(?!(?:openai|openai_agents|anthropic|bedrock|google_genai|vertexai)$)"
 )
+"""All but the instrumentations that were seen to send what was written."""
 
 OPENINFERENCE: Final = Dialect(
     name="openinference",
