@@ -146,6 +146,25 @@ class PriceBook:
             {**self.texts, f"{len(self.texts)}-{path.name}": path.read_text("utf-8")}
         )
 
+    def models_of(self, provider: str | None) -> tuple[str, ...]:
+        """
+        Return the models that lists have of a seller, none of one without a list.
+
+        Args:
+            provider: Name as sent.
+        """
+        seller = self._seller(provider)
+        if seller is None:
+            return ()
+        names: dict[str, None] = {}
+        for catalog in self.catalogs:
+            listed_as = seller
+            if seller not in catalog.sellers:
+                listed_as = CATALOG_SELLER.get(seller, seller)
+            if listed_as in catalog.sellers:
+                names |= dict.fromkeys(catalog.sellers[listed_as].models)
+        return tuple(names)
+
     def plan(self, key: CallKey) -> Plan:
         """Return what such calls cost over time; remembered, never fails."""
         plan = self._plans.get(key)

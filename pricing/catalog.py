@@ -158,6 +158,8 @@ class SellerList:
 
     def __init__(self, models: Sequence[ModelPrices]) -> None:
         self._models = models
+        self.models: Final = tuple(dict.fromkeys(prices.model for prices in models))
+        """Names of the models, as listed."""
         self._index = RuleIndex([prices.rule for prices in models])
 
     def find(self, name: str) -> tuple[ModelPrices, Hit] | None:

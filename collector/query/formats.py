@@ -220,7 +220,7 @@ def summary_notes(summary: Mapping[str, Any]) -> list[str]:
     )
     if summary["unpriced_calls"]:
         counted += f", {summary['unpriced_calls']:,} calls have no price"
-    lines = [counted]
+    lines = [counted, *_bounds(summary)]
     if summary.get("costs") == "restated":
         lines.append(f"costs as restated; restatements: {summary['restatements']}")
     elif summary.get("restatements"):
@@ -234,4 +234,26 @@ def summary_notes(summary: Mapping[str, Any]) -> list[str]:
         )
     if summary["subscription_usd"]:
         lines.append(f"of this under a subscription: ${summary['subscription_usd']}")
+    return lines
+
+
+def _bounds(summary: Mapping[str, Any]) -> list[str]:
+    """Return what calls without a full price may have cost."""
+    lines = []
+    if summary.get("rest_lower_usd") is not None:
+        lines.append(
+            f"without a price: between ${summary['rest_lower_usd']} and"
+            f" ${summary['rest_upper_usd']} by the cheapest and the dearest model of"
+            " each provider"
+        )
+    if summary.get("unbounded_calls"):
+        lines.append(
+            f"{summary['unbounded_calls']:,} calls without a price are in no bound:"
+            " their provider has no price list, or they tell no tokens"
+        )
+    if summary.get("partial_calls"):
+        lines.append(
+            f"{summary['partial_calls']:,} calls are priced in part; report unpriced"
+            " says why"
+        )
     return lines

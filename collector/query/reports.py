@@ -28,15 +28,17 @@ class ReportKind(NamedTuple):
 
 
 REPORTS: Final = (
-    ReportKind("features", "what each feature costs", ("measured_calls",)),
-    ReportKind("steps", "what each step of an agent costs", ("measured_calls",)),
-    ReportKind("traces", "which traces cost most", ("measured_calls",)),
-    ReportKind("runs", "which agent runs cost most", ("runs",)),
+    ReportKind("features", "what each feature costs", ("bounded_calls",)),
+    ReportKind("steps", "what each step of an agent costs", ("bounded_calls",)),
+    ReportKind("traces", "which traces cost most", ("bounded_calls",)),
+    ReportKind("runs", "which agent runs cost most", ("runs", "bounded_calls")),
     ReportKind("tools", "which tools make the context large", ("tool_calls",)),
-    ReportKind("models", "what each model costs", ("measured_calls",)),
-    ReportKind("users", "what each end user costs", ("measured_calls",)),
-    ReportKind("growth", "which runs send their history again", ("runs",)),
-    ReportKind("unpriced", "which calls have no price", ("calls",)),
+    ReportKind("models", "what each model costs", ("bounded_calls",)),
+    ReportKind("users", "what each end user costs", ("bounded_calls",)),
+    ReportKind(
+        "growth", "which runs send their history again", ("runs", "bounded_calls")
+    ),
+    ReportKind("unpriced", "which calls have no price", ("bounded_calls",)),
 )
 """The reports in the order they are offered."""
 
@@ -48,7 +50,9 @@ class Report(NamedTuple):
     period: Period
     summary: Mapping[str, Any]
     """
-    The calls in the period (number, coverage, cost), ``published_at``, when the ledger
+    The calls in the period (number, coverage, cost, bounds of the rest: what calls
+    without a price cost by their provider's cheapest and dearest model; calls without
+    a list or tokens are in neither and counted), ``published_at``, when the ledger
     was last written, ``costs``, `RECORDED` or `RESTATED`, and how many restatements
     there are; as JSON has it.
     """
@@ -142,7 +146,7 @@ def run_reports(
     if costs not in COSTS:
         message = f"report: costs are {' or '.join(COSTS)}, not {costs!r}"
         raise QueryError(message)
-    needed = {"measured_calls"}.union(*(kind.reads for kind in kinds))
+    needed = {"bounded_calls"}.union(*(kind.reads for kind in kinds))
     with open_lake(
         lake,
         period=period,

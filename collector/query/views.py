@@ -19,6 +19,7 @@ from collector.lake.compaction import replaced_keys
 from collector.lake.layout import SPANS, table_schemas
 from collector.lake.restatements import RESTATEMENTS, list_restatements
 from collector.lake.target import Target, open_target
+from collector.query.bounds import bounds_table
 from collector.query.restated import restated_rows, widened
 from collector.query.spans_view import spans_statement
 from collector.query.times import ALWAYS, Period
@@ -31,11 +32,13 @@ _RAW: Final = "raw"
 _RAW_SPANS: Final = "raw.spans"
 _RAW_CALLS: Final = "raw.calls"
 _MEASURED: Final = "measured_calls"
+_BOUNDED: Final = "bounded_calls"
 _READS: Final = {
     "spans": (_RAW_SPANS, "calls", "excluded"),
     "calls": (_RAW_CALLS,),
     RESTATED: (_RAW_CALLS, "restatements"),
     _MEASURED: ("calls",),
+    _BOUNDED: (_MEASURED,),
 }
 """What the views that are more than a table are made of."""
 
@@ -233,11 +236,16 @@ def _create_view(
             columns = connection.table("calls").columns
             statement = spans_statement(lake.dimensions, columns)
         case "calls_restated":
-            statement = _restated()
+            statement = _own_text(RESTATED)
         case "calls":
             statement = f"SELECT * FROM {_RAW_CALLS}"  # noqa: S608
         case "measured_calls":
             connection.execute(sql_text("sql", _MEASURED))
+            return
+        case "bounded_calls":
+            bounds = bounds_table(connection, lake.url)
+            connection.register("price_bounds", bounds)
+            connection.execute(_own_text(_BOUNDED))
             return
         case _:
             statement = _table_statement(connection, lake, name, period)
@@ -250,9 +258,9 @@ def _create_view(
     connection.execute(f"CREATE VIEW {name} AS {statement}")
 
 
-def _restated() -> str:
+def _own_text(name: str) -> str:
     folder = importlib.resources.files("collector.query") / "sql"
-    return (folder / f"{RESTATED}.sql").read_text()
+    return (folder / f"{name}.sql").read_text()
 
 
 def _table_statement(

@@ -154,11 +154,21 @@ def _tiles(
         Tile(
             "tokens with a price",
             cells.share(known.get("coverage")),
-            f"{cells.count(unpriced)} calls without" if unpriced else "",
+            f"{cells.count(unpriced)} calls without{_bounds(known)}"
+            if unpriced
+            else "",
         ),
         Tile("alerts firing", cells.count(firing), ""),
         _age_tile(known, readiness, now),
     ]
+
+
+def _bounds(summary: Mapping[str, Any]) -> str:
+    lower, upper = summary.get("rest_lower_usd"), summary.get("rest_upper_usd")
+    if lower is None or upper is None:
+        return ""
+    ends = (cells.dollars(cells.decimal(end)) for end in (lower, upper))
+    return f": {' to '.join(ends)}"
 
 
 def _weighted(summary: Mapping[str, Any]) -> str:

@@ -35,6 +35,8 @@ SELECT
     output_tokens,
     coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) AS tokens,
     cost_usd,
+    cost_status,
+    cost_reason,
     cost_status = 'subscription' AS is_subscription,
     cost_status = 'unpriced' AS is_unpriced,
     error_type IS NOT NULL AS is_failed,

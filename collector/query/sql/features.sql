@@ -1,6 +1,6 @@
 -- report: what each feature costs
 -- grain:  one row per feature, the dearest first
--- reads:  measured_calls
+-- reads:  bounded_calls
 SELECT
     feature,
     count(DISTINCT run_key) AS runs,
@@ -17,8 +17,12 @@ SELECT
     sum(cache_savings_usd)::DECIMAL(38, 12) AS cache_savings_usd,
     count(*) FILTER (WHERE is_unpriced) AS unpriced_calls,
     coalesce(sum(tokens) FILTER (WHERE NOT is_unpriced), 0)
-        / nullif(sum(tokens), 0) AS coverage
-FROM measured_calls
+        / nullif(sum(tokens), 0) AS coverage,
+    sum(lower_usd)::DECIMAL(38, 12) AS cost_lower_usd,
+    CASE
+        WHEN count(*) = count(upper_usd) THEN sum(upper_usd)::DECIMAL(38, 12)
+    END AS cost_upper_usd
+FROM bounded_calls
 GROUP BY feature
 ORDER BY cost_usd DESC NULLS LAST, feature
 LIMIT $limit

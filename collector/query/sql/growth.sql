@@ -1,6 +1,18 @@
 -- report: which runs send their growing history again and again, by dollars
 -- grain:  one row per run whose verdict is more than none
--- reads:  runs
+-- reads:  runs, bounded_calls
+WITH bounds AS (
+    SELECT
+        trace_id,
+        run_id,
+        sum(lower_usd)::DECIMAL(38, 12) AS cost_lower_usd,
+        CASE
+            WHEN count(*) = count(upper_usd) THEN sum(upper_usd)::DECIMAL(38, 12)
+        END AS cost_upper_usd
+    FROM bounded_calls
+    GROUP BY trace_id, run_id
+)
+
 SELECT
     timestamp,
     trace_id,
@@ -23,8 +35,11 @@ SELECT
     jump_steps,
     jump_tool,
     cost_usd,
-    coverage
+    coverage,
+    cost_lower_usd,
+    cost_upper_usd
 FROM runs
+LEFT JOIN bounds USING (trace_id, run_id)
 WHERE severity IS NOT NULL AND severity <> 'none'
 ORDER BY resent_usd DESC NULLS LAST, resent_tokens DESC NULLS LAST, timestamp, trace_id,
     run_id

@@ -1,6 +1,6 @@
 -- report: what each model costs and how it answers
 -- grain:  one row per (provider, model), the dearest first
--- reads:  measured_calls
+-- reads:  bounded_calls
 SELECT
     provider,
     model,
@@ -18,8 +18,12 @@ SELECT
     coalesce(histogram(error_type), MAP {}) AS errors,
     count(*) FILTER (WHERE is_unpriced) AS unpriced_calls,
     coalesce(sum(tokens) FILTER (WHERE NOT is_unpriced), 0)
-        / nullif(sum(tokens), 0) AS coverage
-FROM measured_calls
+        / nullif(sum(tokens), 0) AS coverage,
+    sum(lower_usd)::DECIMAL(38, 12) AS cost_lower_usd,
+    CASE
+        WHEN count(*) = count(upper_usd) THEN sum(upper_usd)::DECIMAL(38, 12)
+    END AS cost_upper_usd
+FROM bounded_calls
 GROUP BY provider, model
 ORDER BY cost_usd DESC NULLS LAST, provider, model
 LIMIT $limit

@@ -1,6 +1,6 @@
 -- report: what each step of an agent costs: context that grows shows as a staircase
 -- grain:  one row per (feature, agent, step); step null is outside the loop
--- reads:  measured_calls
+-- reads:  bounded_calls
 SELECT
     feature,
     agent_name,
@@ -15,8 +15,12 @@ SELECT
     sum(cost_usd)::DECIMAL(38, 12) AS cost_usd,
     count(*) FILTER (WHERE is_unpriced) AS unpriced_calls,
     coalesce(sum(tokens) FILTER (WHERE NOT is_unpriced), 0)
-        / nullif(sum(tokens), 0) AS coverage
-FROM measured_calls
+        / nullif(sum(tokens), 0) AS coverage,
+    sum(lower_usd)::DECIMAL(38, 12) AS cost_lower_usd,
+    CASE
+        WHEN count(*) = count(upper_usd) THEN sum(upper_usd)::DECIMAL(38, 12)
+    END AS cost_upper_usd
+FROM bounded_calls
 GROUP BY feature, agent_name, step
 ORDER BY feature, agent_name, step
 LIMIT $limit

@@ -1,6 +1,6 @@
 -- report: which traces cost most
 -- grain:  one row per trace, the dearest first
--- reads:  measured_calls
+-- reads:  bounded_calls
 SELECT
     min(timestamp) AS timestamp,
     trace_id,
@@ -17,8 +17,12 @@ SELECT
         AS duration_ms,
     count(*) FILTER (WHERE is_unpriced) AS unpriced_calls,
     coalesce(sum(tokens) FILTER (WHERE NOT is_unpriced), 0)
-        / nullif(sum(tokens), 0) AS coverage
-FROM measured_calls
+        / nullif(sum(tokens), 0) AS coverage,
+    sum(lower_usd)::DECIMAL(38, 12) AS cost_lower_usd,
+    CASE
+        WHEN count(*) = count(upper_usd) THEN sum(upper_usd)::DECIMAL(38, 12)
+    END AS cost_upper_usd
+FROM bounded_calls
 GROUP BY trace_id
 ORDER BY cost_usd DESC NULLS LAST, timestamp, trace_id
 LIMIT $limit
