@@ -11,6 +11,7 @@ from collector.repricing.stored import FACTS, Mask, differ
 from collector.repricing.swaps import Swap
 from pricing import PriceBook
 from pricing.book import CallKey
+from pricing.names import guess_seller
 
 CACHED_BEFORE: Final = "cached_before"
 READ_LATER: Final = "read_later"
@@ -90,13 +91,23 @@ def _follow_model(facts: Facts, model: str, where: Mask, book: PriceBook) -> Non
     """Let a model that the seller does not have come from who makes it."""
     sellers = pc.unique(facts["provider"].filter(pa.array(where))).to_pylist()
     for seller in sellers:
-        card = book.plan(CallKey(provider=seller, request_model=model))[-1].card
-        if card.match != "fallback" or card.provider is None:
+        maker = _maker(model, seller, book)
+        if maker is None:
             continue
         same = pc.is_in(facts["provider"], value_set=pa.array([seller], pa.string()))
         mine = where & same.to_numpy()
-        _set(facts, "provider", card.provider, mine)
+        _set(facts, "provider", maker, mine)
         _forget_seller(facts, mine)
+
+
+def _maker(model: str, seller: str | None, book: PriceBook) -> str | None:
+    """Return who sells *model* in place of *seller*, null if that does itself."""
+    card = book.plan(CallKey(provider=seller, request_model=model))[-1].card
+    if card.match == "fallback":
+        return card.provider
+    if card.reason == "unknown_model":
+        return guess_seller(None, model.lower())
+    return None
 
 
 def _forget_seller(facts: Facts, where: Mask) -> None:

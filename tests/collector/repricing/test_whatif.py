@@ -112,6 +112,16 @@ def test_what_a_seller_called_its_tier_is_not_asked_of_another(tmp_path):
     assert answer.totals["partial_calls"] == 0
 
 
+@pytest.mark.parametrize("provider", ["gcp.gemini", "groq", "openai", None])
+def test_a_model_that_a_seller_does_not_have_comes_from_its_maker(tmp_path, provider):
+    row = {"provider": provider, "request_model": "gpt-4o", "region": "eu-west-1"}
+    stored = priced_lake(tmp_path, [{**row, "reported_cost_usd": "0.5"}])
+
+    answer = ask(stored, ":model=claude-haiku-4-5")
+
+    assert answer.totals["whatif_usd"] == "0.001500000000"
+
+
 def test_a_call_without_a_price_is_in_neither_sum(stored):
     answer = ask(stored, ":model=nobody-knows-this", feature="refund")
 
