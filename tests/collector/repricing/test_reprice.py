@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from collector.query.sql import run_sql
 from collector.query.times import ALWAYS, Period
 from collector.query.views import Lake
 from collector.repricing.reprice import reprice
+from collector.repricing.stored import differ
 from pricing import bundled_book, price_calls
 from rollups.schema import COST_COLUMNS
 
@@ -225,6 +227,23 @@ def test_only_calls_that_start_in_the_time_are_restated(
     done = reprice(stored, Period(since, until), half)
 
     assert done.totals["restated_calls"] == changed
+
+
+def test_a_time_within_an_hour_has_its_start_and_not_its_end(tmp_path, half):
+    rows = [{"timestamp": at(minutes=minute)} for minute in (10, 20, 30)]
+    stored = priced_lake(tmp_path, rows)
+
+    done = reprice(stored, Period(at(minutes=10), at(minutes=30)), half)
+
+    assert (done.totals["calls"], done.totals["restated_calls"]) == (2, 2)
+
+
+def test_null_differs_from_everything_but_null():
+    one = pa.chunked_array([["a", "a", None, None]])
+    other = pa.chunked_array([["a", "b", "a", None]])
+
+    assert differ(one, other).tolist() == [False, True, True, False]
+    assert differ(other, one).tolist() == [False, True, True, False]
 
 
 def test_an_hour_that_lacks_facts_or_is_damaged_is_set_aside_and_the_rest_goes_on(

@@ -179,6 +179,8 @@ def test_a_reported_cost_is_not_that_of_another_model(tmp_path):
         "0.500000000000",
         "0.003500000000",
     )
+    other = ask(stored, ":model=openai/gpt-4o-mini")
+    assert other.totals["whatif_usd"] == "0.000210000000"
 
 
 def cached_chain():
