@@ -17,6 +17,8 @@ _USAGE: Final = re.compile(r"""usage['"]?\s*[:=]\s*(?=\{|\w+\()""")
 _MOST_USAGE_CHARACTERS: Final = 4096
 _BRACKET: Final = re.compile(r"[(){}\[\]]")
 _DEPTHS: Final = {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}
+_CALL: Final = re.compile(r"\b[A-Za-z_]\w*\(")
+_WORD_IS: Final = re.compile(r"\b([A-Za-z_]\w*)=")
 _WORDS: Final = re.compile(r"\b(?:None|True|False)\b")
 _JSON_WORDS: Final = {"None": "null", "True": "true", "False": "false"}
 
@@ -57,9 +59,15 @@ def parse_literal(text: str) -> object:
 
 
 def _plain_literal(text: str) -> object:
-    # Most literals are JSON but for the quotes and three words; that parses faster.
-    if '"' in text or "\\" in text or not text.startswith("{"):
+    # Most literals are JSON but for the quotes and three words, most printed objects
+    # have numbers only: as JSON they parse many times faster.
+    if '"' in text or "\\" in text:
         return None
+    if not text.startswith("{"):
+        if "'" in text or not _CALL.match(text):
+            return None
+        text = _CALL.sub("{", text).replace(")", "}")
+        text = _WORD_IS.sub(r'"\1":', text)
     as_json = _WORDS.sub(lambda found: _JSON_WORDS[found.group()], text)
     try:
         return json.loads(as_json.replace("'", '"'))
