@@ -1,6 +1,5 @@
 """One trace as a waterfall: its spans as a tree, with time and cost."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -8,7 +7,8 @@ import pyarrow as pa
 
 from collector.errors import QueryError
 from collector.query.again import asking_again
-from collector.query.formats import human_dollars, plain_rows, printable
+from collector.query.context_curve import aligned, count, dollars, draw_contexts
+from collector.query.formats import plain_rows, printable
 from collector.query.sql import fetch, query_text
 from collector.query.views import Lake, open_lake
 
@@ -34,6 +34,15 @@ TRACE_SCHEMA: Final = pa.schema(
         ("subtree_cost_usd", pa.decimal128(38, 12)),
         ("cost_status", pa.string()),
         ("note", pa.string()),
+        ("chain_id", pa.string()),
+        ("new_tokens", pa.int64()),
+        ("resent_tokens", pa.int64()),
+        ("resent_usd", pa.decimal128(18, 12)),
+        ("tool_name", pa.string()),
+        ("result_tokens", pa.int64()),
+        ("carried_tokens", pa.int64()),
+        ("first_sent_usd", pa.decimal128(38, 12)),
+        ("carried_usd", pa.decimal128(38, 12)),
     ]
 )
 """A span each, parents before children; ``start_ms`` counts from the trace's start."""
@@ -67,7 +76,9 @@ def read_trace(lake: Lake, trace_id: str, *, memory_limit: str | None = None) ->
     """
     key = trace_id.strip().lower()
     with open_lake(
-        lake, needed=("spans", "calls", "excluded"), memory_limit=memory_limit
+        lake,
+        needed=("spans", "calls", "tool_calls", "excluded"),
+        memory_limit=memory_limit,
     ) as connection:
         found = fetch(
             connection, query_text("trace_spans"), parameters={"trace_id": key}
@@ -172,7 +183,8 @@ def draw_trace(trace: Trace) -> str:
         head += f", {len(calls) - len(known)} calls without a price"
     cells = [_line(row, whole_ms) for row in rows]
     title = ("span", "", "time", "input", "cached", "output", "cost_usd", "subtree", "")
-    return "\n".join([head, "", *_aligned([title, *cells])]) + "\n"
+    lines = [head, "", *aligned([title, *cells], left={0, 1, len(title) - 1})]
+    return "\n".join([*lines, *draw_contexts(rows)]) + "\n"
 
 
 def _line(row: dict[str, Any], whole_ms: float) -> tuple[str, ...]:
@@ -184,11 +196,11 @@ def _line(row: dict[str, Any], whole_ms: float) -> tuple[str, ...]:
         name,
         _bar(row["start_ms"], row["duration_ms"], whole_ms),
         _duration(row["duration_ms"]),
-        _count(row["input_tokens"]),
-        _count(row["cache_read_tokens"]),
-        _count(row["output_tokens"]),
-        _dollars(row["cost_usd"]),
-        "" if is_leaf else _dollars(row["subtree_cost_usd"]),
+        count(row["input_tokens"]),
+        count(row["cache_read_tokens"]),
+        count(row["output_tokens"]),
+        dollars(row["cost_usd"]),
+        "" if is_leaf else dollars(row["subtree_cost_usd"]),
         printable(row["note"] or ""),
     )
 
@@ -204,24 +216,3 @@ def _duration(milliseconds: float) -> str:
     if milliseconds < 1000:
         return f"{milliseconds:.3g} ms"
     return f"{milliseconds / 1000:.3f} s"
-
-
-def _count(tokens: int | None) -> str:
-    return "" if tokens is None else f"{tokens:,}"
-
-
-def _dollars(amount: Decimal | None) -> str:
-    return "" if amount is None else human_dollars(amount)
-
-
-def _aligned(lines: Iterable[tuple[str, ...]]) -> list[str]:
-    rows = list(lines)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    left = {0, 1, len(widths) - 1}
-    return [
-        "  ".join(
-            cell.ljust(width) if place in left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -5,11 +5,13 @@ from agent_lake import FIRST, ROOT, SECOND, TOOL, TRACE, TWIN, build_agent_lake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lake_builder import build_lake, spans
-from ledger_rows import at, calls
+from ledger_rows import at, calls, tool_calls
 
 from collector.errors import QueryError
 from collector.query.trace import TRACE_SCHEMA, draw_trace, read_trace
 from collector.query.views import Lake
+
+KEYS = ("trace_id", "span_id", "timestamp")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,48 @@ def test_the_drawing_has_a_line_per_span_and_the_total(lake):
     assert "$0.750000000000" in head
     assert len(lines) == 5
     assert "0.250000" in lines[1]
+
+
+def test_the_drawing_has_the_context_of_each_conversation(tmp_path):
+    sizes = [(1000, 1000, 0), (3000, 2000, 0), (4000, 1000, 2000)]
+    chats = [
+        {
+            "trace_id": TRACE,
+            "span_id": f"{number:016x}",
+            "timestamp": at(seconds=number),
+            "input_tokens": whole,
+            "new_tokens": new,
+            "resent_tokens": again,
+            "resent_usd": "0.25",
+        }
+        for number, (whole, new, again) in enumerate(sizes)
+    ]
+    fetch = {
+        "trace_id": TRACE,
+        "span_id": "f" * 16,
+        "timestamp": at(seconds=0.5),
+        "tool_name": "fetch",
+        "result_tokens": 1900,
+        "carried_usd": Decimal("0.5"),
+    }
+    sent = [{"name": "span", **{k: row[k] for k in KEYS}} for row in (*chats, fetch)]
+    tables = {
+        "spans": spans(sent),
+        "calls": calls(chats),
+        "tool_calls": tool_calls([fetch]),
+    }
+    lake = Lake(str(build_lake(tmp_path, **tables)))
+
+    text = draw_trace(read_trace(lake, TRACE))
+
+    assert "3 calls, 2,000 tokens of history sent again, $0.75" in text
+    lines = [line.split() for line in text.splitlines()[-3:]]
+    assert [line[1] for line in lines] == [
+        "░" * 10,
+        "█" * 10 + "░" * 20,
+        "█" * 10 + "▓" * 20 + "░" * 10,
+    ]
+    assert " ".join(lines[1][-4:]) == "fetch 1,900, carried $0.500000"
 
 
 def test_an_upper_case_id_is_found(lake):
