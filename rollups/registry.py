@@ -62,6 +62,13 @@ MEASURES: Final = (
 )
 """What every rollup measures, after its time and keys."""
 
+_HISTORY: Final = (
+    _column("resent_tokens", _COUNT, "history sent again, in tokens"),
+    _column("resent_usd", _SUM, "dollars for history sent again"),
+    _column("wasted_usd", _SUM, "dollars of calls with a waste_reason"),
+)
+"""What rollups by feature, step and version know of history, beside `MEASURES`."""
+
 _WINDOW: Final = _column("window_start", _TIME, "start of the UTC window", null=False)
 _SCOPE_KEYS: Final = (
     _column("tenant", _TEXT, "tenant"),
@@ -92,7 +99,7 @@ class Rollup:
 
 
 ROLLUPS: Final = (
-    Rollup("feature_hourly", "hour", "calls", (*_SCOPE_KEYS, _FEATURE)),
+    Rollup("feature_hourly", "hour", "calls", (*_SCOPE_KEYS, _FEATURE), _HISTORY),
     Rollup(
         "step_daily",
         "day",
@@ -103,6 +110,7 @@ ROLLUPS: Final = (
             _AGENT,
             _column("step", pa.int32(), "step of the run; null outside the loop"),
         ),
+        extra=_HISTORY,
     ),
     Rollup(
         "trace",
@@ -161,6 +169,9 @@ ROLLUPS: Final = (
             _column("result_tokens", _COUNT, "tokens of the results"),
             _column("result_bytes", _COUNT, "bytes of the results"),
             _column("carried_tokens", _COUNT, "tokens of results sent again later"),
+            _column("first_sent_tokens", _COUNT, "tokens of results sent first"),
+            _column("first_sent_usd", _SUM, "dollars for sending results first"),
+            _column("carried_usd", _SUM, "dollars for sending them again"),
         ),
     ),
     Rollup(
@@ -178,7 +189,10 @@ ROLLUPS: Final = (
             _AGENT,
             _column("agent_version", _TEXT, "version of the agent"),
         ),
-        extra=(_column("max_input_tokens", _COUNT, "input of the largest call"),),
+        extra=(
+            _column("max_input_tokens", _COUNT, "input of the largest call"),
+            *_HISTORY,
+        ),
     ),
 )
 """The rollups in the order they are refreshed."""

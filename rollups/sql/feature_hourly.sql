@@ -36,7 +36,10 @@ SELECT
     quantile_disc(ttft_ms, [0.50, 0.95, 0.99])[1] AS ttft_p50_ms,
     quantile_disc(ttft_ms, [0.50, 0.95, 0.99])[2] AS ttft_p95_ms,
     quantile_disc(ttft_ms, [0.50, 0.95, 0.99])[3] AS ttft_p99_ms,
-    coalesce(histogram(error_type), MAP {}) AS errors
+    coalesce(histogram(error_type), MAP {}) AS errors,
+    TRY_CAST(sum(resent_tokens) AS BIGINT) AS resent_tokens,
+    sum(resent_usd)::DECIMAL(38, 12) AS resent_usd,
+    sum(wasted_usd)::DECIMAL(38, 12) AS wasted_usd
 FROM measured_calls
 WHERE timestamp >= $since AND timestamp < $until
 GROUP BY ALL

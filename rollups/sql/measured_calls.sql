@@ -34,6 +34,11 @@ SELECT
     cache_write_tokens,
     output_tokens,
     coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0) AS tokens,
+    resent_tokens,
+    resent_usd,
+    CASE
+        WHEN waste_reason IS NULL OR cost_status = 'not_billed' THEN 0 ELSE cost_usd
+    END AS wasted_usd,
     cost_usd,
     cost_status,
     cost_reason,

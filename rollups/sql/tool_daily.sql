@@ -62,7 +62,10 @@ SELECT
     coalesce(histogram(error_type), MAP {}) AS errors,
     TRY_CAST(sum(result_tokens) AS BIGINT) AS result_tokens,
     TRY_CAST(sum(result_bytes) AS BIGINT) AS result_bytes,
-    TRY_CAST(sum(carried_tokens) AS BIGINT) AS carried_tokens
+    TRY_CAST(sum(carried_tokens) AS BIGINT) AS carried_tokens,
+    TRY_CAST(sum(first_sent_tokens) AS BIGINT) AS first_sent_tokens,
+    sum(first_sent_usd)::DECIMAL(38, 12) AS first_sent_usd,
+    sum(carried_usd)::DECIMAL(38, 12) AS carried_usd
 FROM measured
 GROUP BY ALL
 ORDER BY window_start, tenant, project, environment, feature, agent_name, tool_name,

@@ -333,6 +333,8 @@ def test_a_tool_costs_what_carrying_its_results_costs():
                     "result_tokens": 100,
                     "carried_tokens": 300,
                     "carried_usd": Decimal("0.3"),
+                    "first_sent_tokens": 100,
+                    "first_sent_usd": Decimal("0.1"),
                 },
                 {"tool_name": "fetch", "result_tokens": 50, "error_type": "timeout"},
             ]
@@ -344,5 +346,28 @@ def test_a_tool_costs_what_carrying_its_results_costs():
     assert (row["calls"], row["failed_calls"]) == (2, 1)
     assert (row["result_tokens"], row["carried_tokens"]) == (150, 300)
     assert row["input_tokens"] == 450
-    assert row["cost_usd"] == Decimal("0.3")
+    assert row["cost_usd"] == row["carried_usd"] == Decimal("0.3")
+    assert (row["first_sent_tokens"], row["first_sent_usd"]) == (100, Decimal("0.1"))
     assert math.isclose(row["coverage"], 1.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["feature_hourly", "step_daily", "agent_version_daily"]
+)
+def test_history_and_wasted_calls_are_told_by_feature_step_and_version(name):
+    sent = {"cost_usd": "1", "resent_tokens": 30, "resent_usd": "0.5"}
+    ledger = {
+        "calls": calls(
+            [
+                sent,
+                {**sent, "waste_reason": "loop"},
+                {"waste_reason": "failed", "cost_status": "not_billed"},
+                {"waste_reason": "failed", "cost_status": "unpriced"},
+            ]
+        )
+    }
+
+    row = only(name, ledger)
+
+    assert (row["resent_tokens"], row["resent_usd"]) == (60, 1)
+    assert row["wasted_usd"] == 1
