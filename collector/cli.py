@@ -27,6 +27,12 @@ REPORTS: Final = (
     "models",
     "users",
     "growth",
+    "carried",
+    "retrieval",
+    "loops",
+    "retries",
+    "waste",
+    "savings",
     "unpriced",
 )
 _ROLES: Final = {
@@ -169,6 +175,15 @@ def _add_query_verbs(add: Any) -> None:  # noqa: ANN401
         const="restated",
         help="costs as the newest restatement has them",
     )
+    report.add_argument(
+        "--set",
+        dest="parameters",
+        action="append",
+        type=_parameter,
+        default=[],
+        metavar="NAME=NUMBER",
+        help="a parameter of the report, such as cut_results_to=2000; may be repeated",
+    )
     _add_period(report)
     _add_format(report)
     trace = add("trace", verbs.trace, "show one trace as a waterfall with cost")
@@ -260,6 +275,14 @@ def _positive(text: str) -> int:
         message = f"{text!r} is not a positive number"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def _parameter(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if not name or not number.isdigit():
+        message = f"{text!r} is not like cut_results_to=2000"
+        raise argparse.ArgumentTypeError(message)
+    return name, int(number)
 
 
 def _pair(text: str) -> tuple[str, str]:

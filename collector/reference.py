@@ -1,5 +1,6 @@
 """Pages of the documentation that are made from the code they describe."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,9 @@ from pydantic.fields import FieldInfo
 from collector.config import ENVIRONMENT_PREFIX, Settings
 from collector.files import replace_file
 from collector.lake.layout import table_schemas
+from collector.query.reports import REPORTS
 from collector.query.spans_view import documented_keys
+from collector.query.sql import query_text
 from rollups.registry import ROLLUPS
 
 _MADE: Final = "This page is made by `make docs`; change the code it comes from.\n"
@@ -19,7 +22,11 @@ _MADE: Final = "This page is made by `make docs`; change the code it comes from.
 
 def write_pages(folder: Path) -> list[Path]:
     """Write all pages into *folder*; return their paths."""
-    pages = {"configuration.md": configuration_page(), "columns.md": columns_page()}
+    pages = {
+        "configuration.md": configuration_page(),
+        "columns.md": columns_page(),
+        "reports.md": reports_page(),
+    }
     for name, text in pages.items():
         replace_file(folder / name, text.encode())
     return [folder / name for name in pages]
@@ -154,6 +161,40 @@ def _spans_view() -> list[str]:
         "",
         *[f"- `{key}`" for key in documented_keys({})],
     ]
+
+
+def reports_page() -> str:
+    """Return the page about reports: what the SQL of each says, and its parameters."""
+    lines = [
+        "# Reports",
+        "",
+        _MADE,
+        "`spanledger report tools --since 7d --set cut_results_to=1000`; the API has",
+        "them at `/api/report/<name>`, with parameters in the query.",
+        "A sum is null where nothing in it has a price; `coverage` is the share of its",
+        "tokens that have one.",
+    ]
+    for kind in REPORTS:
+        lines += [
+            "",
+            f"## `{kind.name}`",
+            "",
+            f"{kind.title[0].upper()}{kind.title[1:]}.",
+        ]
+        lines += ["", "```text", *_comments(query_text(kind.name)), "```"]
+        if kind.parameters:
+            rows = [
+                (f"`{name}`", str(kind.parameters[name])) for name in kind.parameters
+            ]
+            lines += ["", *_markdown(("parameter", "default"), rows)]
+    lines += ["", "## Kinds of `waste`", "", "```text"]
+    return "\n".join([*lines, *_comments(query_text("redundant_work")), "```"]) + "\n"
+
+
+def _comments(text: str) -> list[str]:
+    """Return the comment that an SQL file begins with, without its marks."""
+    head = itertools.takewhile(lambda line: line.startswith("--"), text.splitlines())
+    return [line.removeprefix("--").removeprefix(" ") for line in head]
 
 
 def _columns_table(schema: pa.Schema) -> list[str]:

@@ -182,6 +182,7 @@ def report(arguments: argparse.Namespace) -> int:
         _period(arguments),
         arguments.limit,
         costs=arguments.costs,
+        parameters=dict(arguments.parameters),
     )
     if arguments.format == "json":
         _show_json(report.document())

@@ -21,7 +21,13 @@ from collector.config import Settings
 from collector.errors import QueryError
 from collector.query.explain import explain_span
 from collector.query.formats import format_table, plain_rows
-from collector.query.reports import DEFAULT_LIMIT, RECORDED, find_report, run_report
+from collector.query.reports import (
+    DEFAULT_LIMIT,
+    RECORDED,
+    find_report,
+    run_report,
+    with_parameters,
+)
 from collector.query.sql import run_sql
 from collector.query.times import parse_period
 from collector.query.trace import read_trace
@@ -30,6 +36,7 @@ from collector.query.wire import ARROW_TYPE, MAX_ROWS, SUMMARY_KEY, TRUNCATED_HE
 
 _MAX_BODY_BYTES: Final = 1 << 20
 _AT_ONCE: Final = 2
+_ASIDE: Final = frozenset({"since", "until", "limit", "costs"})
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -100,6 +107,14 @@ class _Api:
         except QueryError as error:
             return _error(404, error.line())
         given = request.query_params
+        asked = {name: text for name, text in given.items() if name not in _ASIDE}
+        if not all(text.isdigit() for text in asked.values()):
+            return _error(400, "parameters of a report must be numbers")
+        try:
+            numbers = {name: int(text[:20]) for name, text in asked.items()}
+            kind = with_parameters(kind, numbers)
+        except QueryError as error:
+            return _error(400, error.line())
         limit = given.get("limit", str(DEFAULT_LIMIT))
         if not limit.isdigit() or int(limit) > MAX_ROWS:
             return _error(400, f"limit must be a number up to {MAX_ROWS}")

@@ -8,6 +8,7 @@ import http.client
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -15,7 +16,13 @@ import pyarrow as pa
 
 from collector.config import Settings
 from collector.errors import QueryError
-from collector.query.reports import RECORDED, Report, find_report, run_report
+from collector.query.reports import (
+    RECORDED,
+    Report,
+    find_report,
+    run_report,
+    with_parameters,
+)
 from collector.query.sql import TIMEOUT_SECONDS, run_sql
 from collector.query.times import Period
 from collector.query.trace import Trace, read_trace
@@ -54,10 +61,12 @@ def ask_report(
     limit: int,
     *,
     costs: str = RECORDED,
+    parameters: Mapping[str, int] = MappingProxyType({}),
 ) -> Report:
     """Work out a report; see `collector.query.reports.run_report`."""
-    kind = find_report(name)
-    given = urlencode({**_ends(period), "limit": limit, "costs": costs})
+    kind = with_parameters(find_report(name), parameters)
+    asked = {**_ends(period), "limit": limit, "costs": costs, **parameters}
+    given = urlencode(asked)
     try:
         table = _ask(settings, "GET", f"/api/report/{name}?{given}")
     except _UnreachableError:

@@ -1,6 +1,7 @@
 """The reports: one `.sql` file each, over a lake and a time."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -17,14 +18,16 @@ RECORDED: Final = "recorded"
 RESTATED: Final = "restated"
 COSTS: Final = (RECORDED, RESTATED)
 """Which costs a report is about: as recorded, or as known by the newest restatement."""
+_MAX_PARAMETER: Final = 1_000_000_000
 
 
 class ReportKind(NamedTuple):
-    """What a report is about and what its file reads."""
+    """What a report is about, what its file reads, and its parameters' defaults."""
 
     name: str
     title: str
     reads: tuple[str, ...]
+    parameters: Mapping[str, int] = MappingProxyType({})
 
 
 REPORTS: Final = (
@@ -32,11 +35,48 @@ REPORTS: Final = (
     ReportKind("steps", "what each step of an agent costs", ("bounded_calls",)),
     ReportKind("traces", "which traces cost most", ("bounded_calls",)),
     ReportKind("runs", "which agent runs cost most", ("runs", "bounded_calls")),
-    ReportKind("tools", "which tools make the context large", ("tool_calls",)),
+    ReportKind(
+        "tools",
+        "which tools make the context large, and what their results cost",
+        ("tool_calls",),
+        MappingProxyType({"cut_results_to": 2000}),
+    ),
     ReportKind("models", "what each model costs", ("bounded_calls",)),
     ReportKind("users", "what each end user costs", ("bounded_calls",)),
     ReportKind(
         "growth", "which runs send their history again", ("runs", "bounded_calls")
+    ),
+    ReportKind(
+        "carried",
+        "whose history is sent again, and what it is made of",
+        ("chains", "runs"),
+    ),
+    ReportKind(
+        "retrieval", "what retrieval brings into prompts", ("tool_calls", "runs")
+    ),
+    ReportKind(
+        "loops",
+        "which conversations go round in circles",
+        ("chains", "runs", "calls", "tool_calls"),
+    ),
+    ReportKind(
+        "retries",
+        "which requests are sent again",
+        ("calls",),
+        MappingProxyType({"gap_seconds": 60}),
+    ),
+    ReportKind(
+        "waste",
+        "what need not have been spent, and why",
+        ("calls", "chains", "runs", "tool_calls", "redundant_work"),
+    ),
+    ReportKind(
+        "savings",
+        "what other habits of an agent would save",
+        ("calls", "tool_calls"),
+        MappingProxyType(
+            {"cut_results_to": 2000, "summarise_every": 8, "summary_tokens": 500}
+        ),
     ),
     ReportKind("unpriced", "which calls have no price", ("bounded_calls",)),
 )
@@ -65,6 +105,7 @@ class Report(NamedTuple):
             "title": self.kind.title,
             "since": plain_value(self.period.since),
             "until": plain_value(self.period.until),
+            "parameters": dict(self.kind.parameters),
             "summary": dict(self.summary),
             "rows": plain_rows(self.table),
         }
@@ -78,6 +119,25 @@ def find_report(name: str) -> ReportKind:
     error = QueryError(f"report: no report {name!r}")
     error.hint = f"there are {', '.join(kind.name for kind in REPORTS)}"
     raise error
+
+
+def with_parameters(kind: ReportKind, given: Mapping[str, int]) -> ReportKind:
+    """
+    Return *kind* with *given* parameters instead of its defaults.
+
+    Raises:
+        QueryError: It has no such parameter, or a value is not positive.
+    """
+    for name, value in given.items():
+        if name not in kind.parameters:
+            error = QueryError(f"report {kind.name}: no parameter {name!r}")
+            names = ", ".join(kind.parameters) or "none"
+            error.hint = f"its parameters are: {names}"
+            raise error
+        if not 0 < value <= _MAX_PARAMETER:
+            message = f"report {kind.name}: {name} must be 1 to {_MAX_PARAMETER}"
+            raise QueryError(message)
+    return kind._replace(parameters={**kind.parameters, **given})
 
 
 def run_report(
@@ -96,7 +156,7 @@ def run_report(
     Args:
         lake: Where the rows are.
 
-        kind: One of `REPORTS`.
+        kind: One of `REPORTS`, maybe `with_parameters`.
 
         period: Calls and runs that start in it.
 
@@ -172,7 +232,7 @@ def run_reports(
                 fetch(
                     connection,
                     query_text(kind.name),
-                    parameters={"limit": limit},
+                    parameters={"limit": limit, **kind.parameters},
                     timeout_seconds=timeout_seconds,
                 ),
             )

@@ -33,12 +33,14 @@ _RAW_SPANS: Final = "raw.spans"
 _RAW_CALLS: Final = "raw.calls"
 _MEASURED: Final = "measured_calls"
 _BOUNDED: Final = "bounded_calls"
+_REDUNDANT: Final = "redundant_work"
 _READS: Final = {
     "spans": (_RAW_SPANS, "calls", "excluded"),
     "calls": (_RAW_CALLS,),
     RESTATED: (_RAW_CALLS, "restatements"),
     _MEASURED: ("calls",),
     _BOUNDED: (_MEASURED,),
+    _REDUNDANT: ("calls", "chains", "runs", "tool_calls"),
 }
 """What the views that are more than a table are made of."""
 
@@ -246,6 +248,9 @@ def _create_view(
             bounds = bounds_table(connection, lake.url)
             connection.register("price_bounds", bounds)
             connection.execute(_own_text(_BOUNDED))
+            return
+        case "redundant_work":
+            connection.execute(_own_text(_REDUNDANT))
             return
         case _:
             statement = _table_statement(connection, lake, name, period)

@@ -233,7 +233,11 @@ def test_a_test_alert_without_a_webhook_says_what_to_set(data_dir, capsys):
 def test_the_pages_of_the_documentation_are_those_of_the_code(tmp_path):
     written = reference.write_pages(tmp_path)
 
-    assert {path.name for path in written} == {"configuration.md", "columns.md"}
+    assert {path.name for path in written} == {
+        "configuration.md",
+        "columns.md",
+        "reports.md",
+    }
     for path in written:
         committed = REPOSITORY / "docs" / path.name
         assert path.read_text() == committed.read_text(), "run make docs"

@@ -123,6 +123,24 @@ def test_a_limit_that_is_none_is_refused(client, limit):
     assert answer.status_code == 400
 
 
+def test_a_report_takes_its_parameters(client):
+    given = {"cut_results_to": "7"}
+
+    document = client.get("/api/report/tools", params=given).json()
+
+    assert document["parameters"] == {"cut_results_to": 7}
+
+
+@pytest.mark.parametrize(
+    "given", [{"cut_results_to": "x"}, {"cut_results_to": "0"}, {"size": "1"}], ids=str
+)
+def test_a_parameter_that_is_none_is_refused(client, given):
+    answer = client.get("/api/report/tools", params=given)
+
+    assert answer.status_code == 400
+    assert "parameter" in answer.json()["error"] or "must be" in answer.json()["error"]
+
+
 def test_a_trace_and_a_receipt_are_there(client):
     assert len(client.get(f"/api/trace/{TRACE}").json()["spans"]) == 5
     assert client.get(f"/api/explain/{TRACE}/{FIRST}").json()["counted"]
@@ -167,7 +185,15 @@ def test_the_answer_is_the_same_whoever_gives_it(asked):
     assert trace.table.num_rows == 5
 
 
+def test_a_parameter_reaches_whoever_answers(asked):
+    report = ask_report(asked, "tools", ALWAYS, 10, parameters={"cut_results_to": 7})
+
+    assert report.document()["parameters"] == {"cut_results_to": 7}
+
+
 def test_a_refusal_is_the_same_whoever_gives_it(asked):
+    with pytest.raises(QueryError, match="no parameter 'size'"):
+        ask_report(asked, "tools", ALWAYS, 10, parameters={"size": 7})
     with pytest.raises(QueryError, match="DROP is not allowed"):
         ask_sql(asked, "DROP VIEW calls", ALWAYS)
     with pytest.raises(QueryError, match="no span in the lake"):

@@ -4,7 +4,7 @@ from importlib.resources import files
 import pytest
 from agent_lake import build_agent_lake
 from lake_builder import build_lake
-from ledger_rows import at, calls, runs, tool_calls
+from ledger_rows import at, calls, chains, runs, tool_calls
 
 from collector import cli
 from collector.errors import QueryError
@@ -87,6 +87,48 @@ def test_a_report_of_another_time_has_no_rows(tmp_path, kind):
 
     assert found.table.num_rows == 0
     assert found.summary["calls"] == 0
+
+
+@reports
+def test_a_report_of_absurd_numbers_is_still_made(tmp_path, kind):
+    most = {"input_tokens": 2**63 - 1, "output_tokens": 2**63 - 1}
+    call = {
+        **most,
+        "cache_read_tokens": 2**63 - 1,
+        "uncached_input_tokens": 1,
+        "new_tokens": 0,
+        "resent_tokens": 2**31 - 1,
+        "input_cost_usd": "999999.999999999999",
+        "cache_read_cost_usd": "999999.999999999999",
+        "cache_write_cost_usd": "0",
+        "output_cost_usd": "999999.999999999999",
+        "cost_usd": "999999.999999999999",
+        "duration_ms": float("inf"),
+        "input_hash": "h",
+        "waste_reason": "loop",
+        "cache_unknown": False,
+    }
+    tool = {
+        "tool_name": "t",
+        "tool_type": "retrieval",
+        "result_tokens": 2**31 - 1,
+        "first_sent_tokens": 2**31 - 1,
+        "first_sent_usd": Decimal(10**6),
+        "carried_tokens": 2**62,
+        "carried_usd": Decimal(10**9),
+        "arguments_hash": "a",
+        "result_hash": "r",
+        "duration_ms": float("inf"),
+    }
+    root = build_lake(
+        tmp_path,
+        calls=calls([{**call, "timestamp": at(seconds=n)} for n in range(30)]),
+        tool_calls=tool_calls([tool, tool]),
+        runs=runs([{**most, "parent_run_id": "run", "severity": "info"}] * 2),
+        chains=chains([{"waste_tokens": 2**63 - 1, "is_loop": True}] * 2),
+    )
+
+    report(root, kind.name)
 
 
 def test_the_summary_says_how_much_is_known(tmp_path):

@@ -1,0 +1,47 @@
+-- report: what retrieval brings into prompts, and what that costs
+-- grain:  one row per (source, feature), the dearest first
+-- reads:  tool_calls, runs
+-- prompt_share is the part of all input of the runs that retrieved which is retrieved
+-- text, sent first and again.
+WITH retrieved AS (
+    SELECT *, coalesce(first_sent_tokens::HUGEINT + carried_tokens, 0) AS sent_tokens
+    FROM tool_calls
+    WHERE tool_type = 'retrieval'
+),
+prompts AS (
+    SELECT
+        sources.tool_name,
+        runs.feature,
+        sum(runs.input_tokens) AS input_tokens
+    FROM (SELECT DISTINCT tool_name, trace_id, run_id FROM retrieved) AS sources
+    JOIN runs USING (trace_id, run_id)
+    GROUP BY ALL
+)
+SELECT
+    retrieved.tool_name AS source,
+    retrieved.feature,
+    count(*) AS retrievals,
+    count(DISTINCT concat(trace_id, '/', run_id)) AS runs,
+    (sum(first_sent_usd + carried_usd))::DECIMAL(38, 12) AS cost_usd,
+    (sum(first_sent_usd) FILTER (WHERE carried_usd IS NOT NULL))::DECIMAL(38, 12)
+        AS first_sent_usd,
+    (sum(carried_usd) FILTER (WHERE first_sent_usd IS NOT NULL))::DECIMAL(38, 12)
+        AS carried_usd,
+    TRY_CAST(sum(result_tokens) AS BIGINT) AS result_tokens,
+    quantile_disc(result_tokens, 0.50) AS result_tokens_p50,
+    quantile_disc(result_tokens, 0.95) AS result_tokens_p95,
+    max(result_tokens) AS max_result_tokens,
+    count(*) FILTER (WHERE result_tokens IS NULL) AS unknown_sizes,
+    TRY_CAST(sum(carried_tokens) AS BIGINT) AS carried_tokens,
+    sum(sent_tokens) / nullif(any_value(prompts.input_tokens), 0) AS prompt_share,
+    coalesce(
+        sum(sent_tokens) FILTER (WHERE first_sent_usd + carried_usd IS NOT NULL), 0
+    ) / nullif(sum(sent_tokens), 0) AS coverage,
+    quantile_disc(duration_ms, 0.50) AS latency_p50_ms
+FROM retrieved
+LEFT JOIN prompts
+    ON prompts.tool_name IS NOT DISTINCT FROM retrieved.tool_name
+    AND prompts.feature IS NOT DISTINCT FROM retrieved.feature
+GROUP BY retrieved.tool_name, retrieved.feature
+ORDER BY cost_usd DESC NULLS LAST, result_tokens DESC NULLS LAST, source, feature
+LIMIT $limit
