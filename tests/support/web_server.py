@@ -14,7 +14,7 @@ def served(app):
     """Serve *app* on a free port and yield a client for it."""
     with (
         running(lambda **hooks: serve_web("127.0.0.1:0", app, **hooks)) as address,
-        httpx2.Client(base_url=f"http://{address}") as client,
+        httpx2.Client(base_url=f"http://{address}", timeout=60) as client,
     ):
         yield client
 
