@@ -232,6 +232,14 @@ RULES: Final = (
     ),
     Rule("budget"),
     Rule("unpriced_model", parameters=MappingProxyType({"min_calls": 1.0})),
+    Rule(
+        "retry_amplification",
+        parameters=MappingProxyType({"threshold": 1.5, "min_needless": 5.0}),
+    ),
+    Rule(
+        "embedding_duplicates",
+        parameters=MappingProxyType({"threshold": 0.2, "min_duplicates": 100.0}),
+    ),
 )
 """The built-in rules in the order they run."""
 

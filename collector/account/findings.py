@@ -36,6 +36,18 @@ _CALL_COLUMNS: Final = (
     "request_model",
     "response_model",
 )
+_COLUMNS_OF_RULES: Final = {
+    "retry_amplification": ("tenant", "attempt", "error_type", "waste_reason"),
+    "embedding_duplicates": (
+        "tenant",
+        "service_name",
+        "operation",
+        "error_type",
+        "input_hash",
+    ),
+}
+"""Columns of calls that only these rules read; a rule that is off costs nothing."""
+
 _BUDGET_FIELDS: Final = (
     "name",
     "dimension",
@@ -90,7 +102,12 @@ class Rules:
         if any(rule.path for rule in self._rules if rule.name not in TRACE_RULES):
             return ["calls", "runs", "chains", "tool_calls", "excluded"], None
         dimensions = set(self._budgets.column("dimension").to_pylist()) - {"total"}
-        return ["calls"], sorted({*_CALL_COLUMNS, *dimensions})
+        of_rules = {
+            column
+            for rule in self._rules
+            for column in _COLUMNS_OF_RULES.get(rule.name, ())
+        }
+        return ["calls"], sorted({*_CALL_COLUMNS, *dimensions, *of_rules})
 
     def since(self, moment: datetime) -> datetime:
         """Return the start of the oldest window that *moment* is in."""

@@ -24,6 +24,7 @@ _TITLES: Final = {
     "latency_p95": "model answers slowly",
     "error_rate": "provider fails often",
     "retry_amplification": "retries multiply calls",
+    "embedding_duplicates": "the same is embedded again",
     "unpriced_model": "calls without a price",
     "context_trend": "context grows from run to run",
     "digest": "more alerts than are told one by one",

@@ -506,3 +506,95 @@ def test_a_rule_cannot_change_the_ledger(tmp_path):
         )
 
     assert connection.sql("SELECT count(*) FROM calls").fetchall() == [(1,)]
+
+
+def attempts(answered, failed, **also):
+    """Return calls of one hour, a second apart, the failed ones first."""
+    sent = {"provider": "p", "request_model": "m", "feature": "refund", **also}
+    rows = [{"error_type": "429", "cost_status": "not_billed"}] * failed
+    rows += [{"cost_usd": "1"}] * answered
+    return [
+        {**sent, **row, "timestamp": at(seconds=second)}
+        for second, row in enumerate(rows)
+    ]
+
+
+def test_attempts_that_fail_amplify_the_requests_of_an_hour():
+    (found,) = findings("retry_amplification", calls=calls(attempts(10, 5)))
+
+    assert (found["value"], found["threshold"]) == (1.5, 1.5)
+    assert found["scope"] == {"feature": "refund", "provider": "p", "model": "m"}
+    assert found["details"]["errors"] == {"429": 5}
+    assert (found["window_start"], found["window_end"]) == (at(), at(hours=1))
+    assert found["timestamp"] == at(seconds=4)
+
+
+def test_few_failures_and_low_rates_amplify_nothing():
+    assert findings("retry_amplification", calls=calls(attempts(2, 4))) == []
+    assert findings("retry_amplification", calls=calls(attempts(11, 5))) == []
+
+
+def test_attempts_inside_an_sdk_and_repeated_calls_amplify_too():
+    hidden = [{"attempt": 3, "request_model": "m", "timestamp": at(seconds=1)}]
+    again = [
+        {"waste_reason": "repeat", "request_model": "m", "cost_usd": "0.5"}
+        for _ in range(3)
+    ]
+
+    (found,) = findings("retry_amplification", calls=calls([*hidden, *again]))
+
+    assert found["value"] == 6
+    assert found["details"]["hidden_attempts"] == 2
+    assert found["details"]["billed_usd"] == "1.500000000000"
+
+
+def test_attempts_that_were_told_and_failed_are_not_hidden_as_well():
+    told = attempts(0, 5) + attempts(1, 0, attempt=6, trace_id="t")
+
+    (found,) = findings("retry_amplification", calls=calls(told))
+
+    assert found["details"]["hidden_attempts"] == 0
+    assert found["value"] == 6
+
+
+def test_requests_that_are_never_answered_are_compared_with_one():
+    (found,) = findings("retry_amplification", calls=calls(attempts(0, 7)))
+
+    assert (found["value"], found["details"]["answered"]) == (7, 0)
+
+
+def embedded(hashes, **also):
+    sent = {"operation": "embeddings", "request_model": "e", "cost_usd": "0.5", **also}
+    return calls(
+        [
+            {**sent, "input_hash": text, "timestamp": at(seconds=second)}
+            for second, text in enumerate(hashes)
+        ]
+    )
+
+
+def test_inputs_embedded_again_on_the_same_day_are_found():
+    few = {"min_duplicates": 2.0}
+
+    (found,) = findings("embedding_duplicates", parameters=few, calls=embedded("abcab"))
+
+    assert (found["value"], found["threshold"]) == (0.4, 0.2)
+    assert found["details"]["wasted_usd"] == "1.000000000000"
+    assert found["timestamp"] == at(seconds=4)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        embedded("abcdefghia"),
+        embedded("abca"),
+        embedded([None] * 9),
+        embedded("aaaaa", operation="chat"),
+        embedded("aaaaa", error_type="429"),
+    ],
+    ids=["small share", "too few", "no hash", "no embedding", "failed"],
+)
+def test_what_is_no_repeated_embedding_is_not_found(made):
+    few = {"min_duplicates": 2.0}
+
+    assert findings("embedding_duplicates", parameters=few, calls=made) == []
