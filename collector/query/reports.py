@@ -73,7 +73,7 @@ REPORTS: Final = (
     ReportKind(
         "savings",
         "what other habits of an agent would save",
-        ("calls", "tool_calls"),
+        ("calls", "tool_calls", "cached_calls"),
         MappingProxyType(
             {"cut_results_to": 2000, "summarise_every": 8, "summary_tokens": 500}
         ),

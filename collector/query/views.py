@@ -20,6 +20,7 @@ from collector.lake.layout import SPANS, table_schemas
 from collector.lake.restatements import RESTATEMENTS, list_restatements
 from collector.lake.target import Target, open_target
 from collector.query.bounds import bounds_table
+from collector.query.caching import price_cached
 from collector.query.restated import restated_rows, widened
 from collector.query.spans_view import spans_statement
 from collector.query.times import ALWAYS, Period
@@ -34,6 +35,7 @@ _RAW_CALLS: Final = "raw.calls"
 _MEASURED: Final = "measured_calls"
 _BOUNDED: Final = "bounded_calls"
 _REDUNDANT: Final = "redundant_work"
+_CACHEABLE: Final = "cacheable_calls"
 _READS: Final = {
     "spans": (_RAW_SPANS, "calls", "excluded"),
     "calls": (_RAW_CALLS,),
@@ -41,6 +43,7 @@ _READS: Final = {
     _MEASURED: ("calls",),
     _BOUNDED: (_MEASURED,),
     _REDUNDANT: ("calls", "chains", "runs", "tool_calls"),
+    "cached_calls": ("calls",),
 }
 """What the views that are more than a table are made of."""
 
@@ -251,6 +254,10 @@ def _create_view(
             return
         case "redundant_work":
             connection.execute(_own_text(_REDUNDANT))
+            return
+        case "cached_calls":
+            connection.execute(_own_text(_CACHEABLE))
+            connection.register(name, price_cached(connection, lake.target()))
             return
         case _:
             statement = _table_statement(connection, lake, name, period)

@@ -1,6 +1,6 @@
 -- report:     what other habits of an agent would save: the same calls, less history
 -- grain:      one row per (action, feature, agent), the largest saving first
--- reads:      calls, tool_calls
+-- reads:      calls, tool_calls, cached_calls
 -- parameters: $cut_results_to   tokens to which longer results are cut
 --             $summarise_every  calls of a conversation after which all history is
 --                               replaced by a summary
@@ -8,6 +8,8 @@
 -- Each figure is for that action alone, at the rates the calls were billed at.
 -- A summary costs a call that reads the prompt once more, and its own output; what it
 -- spares sits after the first prompt, where caches read it cheaply, and is priced so.
+-- Of caching, saved_tokens are those that would be read from the cache in addition;
+-- dollars are the recorded cost minus that of the same call by the same price book.
 WITH cut AS (
     SELECT
         feature,
@@ -119,6 +121,11 @@ FROM (
     SELECT format('cut results to {:d} tokens', $cut_results_to) AS action, * FROM cut
     UNION ALL
     SELECT format('summarise every {:d} calls', $summarise_every), * FROM summarised
+    UNION ALL
+    SELECT
+        action, feature, agent_name, run_key, tokens > 0, tokens,
+        (saved_usd * 1000000000000)::HUGEINT
+    FROM cached_calls
 )
 GROUP BY action, feature, agent_name
 ORDER BY saved_usd DESC NULLS LAST, action, feature, agent_name
