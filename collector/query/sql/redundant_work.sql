@@ -10,9 +10,10 @@
 -- same_sub_agent  a sub-agent that its run had asked the same before: the tool that
 --                 started it returned the same, or its first input is the same
 -- same_embedding  an input that the model had embedded before
--- uncached_prefix the first prompt, or one that the agent always sends, sent again
---                 within five minutes and not read from the cache: the system prompt
---                 tax. Below 1,024 tokens no provider caches.
+-- uncached_prefix a conversation's first prompt sent again within five minutes, or, by
+--                 its first call, the shortest that began one of the agent, within five
+--                 minutes of another; not read from the cache: the system prompt tax.
+--                 Below 1,024 tokens no provider caches.
 -- usd is what it cost as it was sent, null where a price is missing.
 CREATE OR REPLACE TEMP VIEW redundant_work AS
 WITH priced AS (
@@ -125,36 +126,36 @@ sub_agents AS (
 curve AS (
     SELECT
         *,
-        lag(timestamp) OVER chain AS asked_at,
-        lag(timestamp) OVER agent AS agent_asked_at,
+        lag(timestamp) OVER (
+            PARTITION BY trace_id, run_id, chain_id ORDER BY timestamp, span_id
+        ) AS asked_at
+    FROM priced
+    WHERE new_tokens IS NOT NULL
+),
+openings AS (
+    SELECT
+        *,
+        lag(timestamp) OVER (
+            PARTITION BY service_name, agent_name, agent_version, model,
+                system_prompt_hash
+            ORDER BY timestamp, trace_id, span_id
+        ) AS agent_asked_at,
         min(input_tokens) OVER (
             PARTITION BY service_name, agent_name, agent_version, model,
                 system_prompt_hash
         ) AS shortest_tokens
-    FROM priced
-    WHERE new_tokens IS NOT NULL
-    WINDOW
-        chain AS (
-            PARTITION BY trace_id, run_id, chain_id ORDER BY timestamp, step, span_id
-        ),
-        agent AS (
-            PARTITION BY service_name, agent_name, agent_version, model,
-                system_prompt_hash
-            ORDER BY timestamp, trace_id, span_id
-        )
+    FROM curve
+    WHERE asked_at IS NULL AND coalesce(agent_name, system_prompt_hash) IS NOT NULL
 ),
 prefixes AS (
-    SELECT
-        *,
-        CASE
-            WHEN asked_at >= timestamp - INTERVAL 5 MINUTE
-            THEN input_tokens - new_tokens - resent_tokens
-            WHEN asked_at IS NULL
-                AND coalesce(agent_name, system_prompt_hash) IS NOT NULL
-                AND agent_asked_at >= timestamp - INTERVAL 5 MINUTE
-            THEN shortest_tokens
-        END AS prefix_tokens
+    SELECT *, input_tokens - new_tokens - resent_tokens AS prefix_tokens
     FROM curve
+    WHERE asked_at >= timestamp - INTERVAL 5 MINUTE
+    UNION ALL BY NAME
+    SELECT
+        * EXCLUDE (agent_asked_at, shortest_tokens), shortest_tokens AS prefix_tokens
+    FROM openings
+    WHERE agent_asked_at >= timestamp - INTERVAL 5 MINUTE
 ),
 uncached AS (
     SELECT

@@ -16,6 +16,9 @@ WITH attempts AS (
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS request
     FROM calls
+    WHERE (trace_id, run_id) IN (
+        SELECT (trace_id, run_id) FROM calls WHERE error_type IS NOT NULL OR attempt > 1
+    )
 ),
 requests AS (
     SELECT

@@ -1,10 +1,11 @@
 """What caching would have saved, at the price book of each call."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from ledger_rows import at
-from priced_lake import priced_lake
+from priced_lake import HALF_PRICE, book_with, priced_lake
 
 from collector.query.reports import find_report, run_report
 from collector.query.views import Lake
@@ -97,10 +98,10 @@ def test_savings_are_unknown_where_the_library_hides_the_cache(tmp_path):
 
 
 def test_savings_are_unknown_where_the_book_is_not_known(tmp_path):
-    settings = priced_lake(tmp_path, conversation())
-    (tmp_path / "lake" / "_meta" / "books" / "timeline.json").unlink()
-    for book in (tmp_path / "lake" / "_meta" / "books").iterdir():
-        book.unlink()
+    halved = book_with(tmp_path, HALF_PRICE)
+    settings = priced_lake(tmp_path, conversation(), halved)
+    for kept in (Path(settings.lake_url) / "_meta" / "books").iterdir():
+        kept.unlink()
 
     report = run_report(Lake.of(settings), find_report("savings"))
 
