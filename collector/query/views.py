@@ -34,15 +34,13 @@ _RAW_SPANS: Final = "raw.spans"
 _RAW_CALLS: Final = "raw.calls"
 _MEASURED: Final = "measured_calls"
 _BOUNDED: Final = "bounded_calls"
-_REDUNDANT: Final = "redundant_work"
-_CACHEABLE: Final = "cacheable_calls"
 _READS: Final = {
     "spans": (_RAW_SPANS, "calls", "excluded"),
     "calls": (_RAW_CALLS,),
     RESTATED: (_RAW_CALLS, "restatements"),
     _MEASURED: ("calls",),
     _BOUNDED: (_MEASURED,),
-    _REDUNDANT: ("calls", "chains", "runs", "tool_calls"),
+    "redundant_work": ("calls", "chains", "runs", "tool_calls"),
     "cached_calls": ("calls",),
 }
 """What the views that are more than a table are made of."""
@@ -248,15 +246,14 @@ def _create_view(
             connection.execute(sql_text("sql", _MEASURED))
             return
         case "bounded_calls":
-            bounds = bounds_table(connection, lake.url)
-            connection.register("price_bounds", bounds)
+            connection.register("price_bounds", bounds_table(connection, lake.url))
             connection.execute(_own_text(_BOUNDED))
             return
         case "redundant_work":
-            connection.execute(_own_text(_REDUNDANT))
+            connection.execute(_own_text(name))
             return
         case "cached_calls":
-            connection.execute(_own_text(_CACHEABLE))
+            connection.execute(_own_text("cacheable_calls"))
             connection.register(name, price_cached(connection, lake.target()))
             return
         case _:
@@ -271,8 +268,8 @@ def _create_view(
 
 
 def _own_text(name: str) -> str:
-    folder = importlib.resources.files("collector.query") / "sql"
-    return (folder / f"{name}.sql").read_text()
+    own = importlib.resources.files("collector.query")
+    return (own / "sql" / f"{name}.sql").read_text()
 
 
 def _table_statement(
