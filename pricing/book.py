@@ -43,6 +43,7 @@ _BUNDLED_FILES: Final = (
     "corrections.toml",
     "regions.toml",
     "batch.toml",
+    "reported.toml",
 )
 """Files of ``pricing/data`` in order of precedence."""
 
@@ -62,9 +63,10 @@ class CallKey(NamedTuple):
     region: str | None = None
     tenant: str | None = None
     feature: str | None = None
+    dialect: str | None = None
 
 
-_OVERLAID_ONLY: Final = frozenset({"tenant", "feature"})
+_OVERLAID_ONLY: Final = frozenset({"tenant", "feature", "dialect"})
 """Fields on which only an overlay's price depends."""
 
 
@@ -255,6 +257,7 @@ def _subject(key: CallKey, listing: Listing) -> Subject:
         "deployment": (key.deployment,),
         "tenant": (key.tenant,),
         "feature": (key.feature,),
+        "dialect": (key.dialect,),
         **{name: (value,) for name, value in asked_context(key).items()},
     }
     return {

@@ -162,6 +162,11 @@ class SellerList:
         """Names of the models, as listed."""
         self._index = RuleIndex([prices.rule for prices in models])
 
+    @property
+    def models(self) -> Sequence[ModelPrices]:
+        """The models in order of precedence."""
+        return self._models
+
     def find(self, name: str) -> tuple[ModelPrices, Hit] | None:
         """Return the first model that *name*, in lower case, matches, and how."""
         found = self._index.first(name)

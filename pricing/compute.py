@@ -47,9 +47,6 @@ _CHUNK_ROWS: Final = 1 << 18
 _BLOCK_ROWS: Final = 1 << 15
 """Calls counted at a time: their columns stay in the cache and out of fresh memory."""
 
-_PREFERRED_REPORTS: Final = ("openrouter",)
-"""Sellers whose answer carries what they charged, which no list knows."""
-
 
 def price_calls(calls: pa.Table, book: PriceBook) -> pa.Table:
     """
@@ -143,18 +140,20 @@ def _prefer_reported(
     in_force: CardsInForce,
 ) -> None:
     """
-    Take the cost the sender reported where the seller's word counts, or no list does.
+    Take the cost the sender reported where the book prefers it or has no price.
 
-    A reported zero is how libraries without a price say so, and is no cost.
+    A reported zero is how libraries without a price say so, and is no cost unless the
+    book says that it is one.
     """
     if column is None or column.null_count == len(column):
         return
     reported, known = pico_column(column)
-    preferred = in_force.where(_is_preferred)
+    preferred = in_force.where(_prefers_reports)
     unpriced = outcomes.where("unpriced")
     if unpriced is not None:
         preferred |= unpriced
     taken = known & (reported > 0) & preferred
+    taken |= known & (reported == 0) & in_force.where(_takes_zeros)
     if not taken.any():
         return
     outcomes.set("reported", None, taken)
@@ -164,8 +163,12 @@ def _prefer_reported(
     amounts.total[taken] = reported[taken]
 
 
-def _is_preferred(card: RateCard) -> bool:
-    return card.provider in _PREFERRED_REPORTS
+def _prefers_reports(card: RateCard) -> bool:
+    return card.reported != "never"
+
+
+def _takes_zeros(card: RateCard) -> bool:
+    return card.reported == "any"
 
 
 def _price_columns(in_force: CardsInForce) -> list[pa.Array]:

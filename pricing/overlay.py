@@ -27,6 +27,7 @@ SELECTORS: Final = (
     "service_tier",
     "processing",
     "speed",
+    "dialect",
 )
 """What a rule can look at, beside the time."""
 
@@ -161,6 +162,15 @@ def relabelled(status: str) -> Change:
 
     def change(card: RateCard, _: Subject) -> RateCard | None:
         return None if card.status == "unpriced" else replace(card, status=status)
+
+    return change
+
+
+def reporting(reported: str) -> Change:
+    """Return a change of whether the sender's own cost goes before the rates."""
+
+    def change(card: RateCard, _: Subject) -> RateCard:
+        return replace(card, reported=reported)
 
     return change
 

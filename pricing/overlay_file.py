@@ -2,9 +2,10 @@
 Overlay files: TOML with one ``[[price]]`` per rule, in order of precedence.
 
 Selectors, any of them absent: ``tenant``, ``feature``, ``provider``, ``model``,
-``region``, ``deployment``, ``service_tier``, ``processing``, ``speed``: a glob or a
-list of globs; ``!glob`` fits what is told and does not match. ``provider`` fits our
-word for the seller or the name as sent, ``model`` a name as sent or as listed.
+``region``, ``deployment``, ``service_tier``, ``processing``, ``speed``, ``dialect`` (of
+the instrumentation): a glob or a list of globs; ``!glob`` fits what is told and does not
+match. ``provider`` fits our word for the seller or the name as sent, ``model`` a name as
+sent or as listed.
 
 Time: ``from`` and ``until``, dates (UTC) or times with an offset, half-open; ``hours``,
 such as ``["01:00-04:00"]`` UTC; ``weekdays``, such as ``["mon", "tue"]``;
@@ -20,6 +21,8 @@ such as ``["01:00-04:00"]`` UTC; ``weekdays``, such as ``["mon", "tue"]``;
 - ``free``, ``unpriced``; ``subscription``, at the list price and counted apart.
 - ``fixed_per_request``: ``usd`` a call, whatever it used.
 - ``gpu_hour``: ``usd_per_hour`` by ``tokens_per_hour``, an estimate.
+- ``reported``: a cost that the sender reported goes before the price below, unless it
+  is zero; with ``zero`` also then. ``ignore`` takes such a rule of ours back.
 
 ``source``, ``checked``, ``approved_by`` and ``note`` are for the reader. Amounts may be
 texts, whole numbers or decimals; they never become binary floats.
@@ -47,6 +50,7 @@ from pricing.overlay import (
     multiplied,
     relabelled,
     replaced,
+    reporting,
     withheld,
 )
 from pricing.plans import ALWAYS, Schedule
@@ -311,6 +315,13 @@ def _gpu_hour(row: Row) -> Change:
     return replaced({"input": rate, "output": rate}, status="estimated")
 
 
+def _reported(row: Row) -> Change:
+    zero, ignore = row.get("zero", False), row.get("ignore", False)
+    if not isinstance(zero, bool) or not isinstance(ignore, bool) or (zero and ignore):
+        raise ValueError("'zero' and 'ignore' are true or false, not both true")
+    return reporting("never" if ignore else "any" if zero else "positive")
+
+
 _KINDS: Final[Mapping[str, tuple[Callable[[Row], Change], frozenset[str]]]] = {
     "replace": (_replace, _RATE_KEYS | {"tiers"}),
     "multiply": (_multiply, frozenset({"factor", "factors", "fills_gap"})),
@@ -318,5 +329,6 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Row], Change], frozenset[str]]]] = {
     "unpriced": (lambda _: withheld("overlay"), frozenset()),
     "subscription": (lambda _: relabelled("subscription"), frozenset()),
     "fixed_per_request": (_per_request, frozenset({"usd"})),
+    "reported": (_reported, frozenset({"zero", "ignore"})),
     "gpu_hour": (_gpu_hour, frozenset({"usd_per_hour", "tokens_per_hour"})),
 }

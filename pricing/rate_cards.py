@@ -103,6 +103,9 @@ class RateCard:
             fractions of a pico-USD).
 
         per_call: A call costs the same whatever it used, so needs no counts.
+
+        reported: Whether a cost that the sender reported goes before the rates:
+            ``never``, ``positive`` if it is not zero, or ``any``.
     """
 
     provider: str | None = None
@@ -114,6 +117,7 @@ class RateCard:
     rates: tuple[tuple[int, ...], ...] = ()
     divisor: int = 1
     per_call: bool = False
+    reported: str = "never"
 
     def times(self, factors: Mapping[str, Fraction]) -> "RateCard":
         """Return the card with each class's rate multiplied by its factor."""

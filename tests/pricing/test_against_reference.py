@@ -29,6 +29,10 @@ provider = "vllm"
 usd_per_hour = 2
 tokens_per_hour = 3_000_000
 [[price]]
+kind = "reported"
+dialect = "gateway"
+zero = true
+[[price]]
 kind = "multiply"
 tenant = "acme"
 factor = "933/1000"
@@ -79,6 +83,7 @@ WORDS = {
     "deployment": ["data-zone", "provisioned"],
     "tenant": ["acme", "inner", "thirds", "other"],
     "feature": ["fixed", "seat", "refund"],
+    "dialect": ["gateway", "otel_genai"],
     "operation": ["chat", "embeddings"],
     "cache_unknown": [True, False],
     "usage_incomplete": [True, False],

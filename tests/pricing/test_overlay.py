@@ -414,3 +414,40 @@ def test_text_that_is_no_toml_is_refused_with_its_line(tmp_path):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(PriceBookError, match="cannot be read"):
         load_overlay(tmp_path / "none.toml")
+
+
+def test_a_reported_cost_goes_first_only_where_a_rule_says_so(overlaid):
+    book = overlaid(rule("reported", 'dialect = "litellm"'))
+    call = {**GPT_4O, **MILLION, "reported_cost_usd": usd("2.4")}
+
+    told = price_one(book, **call, dialect="litellm")
+    other = price_one(book, **call, dialect="otel_genai")
+
+    assert (told["cost_status"], told["cost_usd"]) == ("reported", usd("2.4"))
+    assert (other["cost_status"], other["cost_usd"]) == ("priced", usd("2.5"))
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"), [("", "priced"), ("zero = true", "reported")]
+)
+def test_a_reported_zero_is_a_cost_only_where_a_rule_says_so(overlaid, rest, status):
+    book = overlaid(rule("reported", f'provider = "openai"\n{rest}'))
+
+    cost = price_one(book, **GPT_4O, **MILLION, reported_cost_usd=usd("0"))
+
+    assert cost["cost_status"] == status
+    assert cost["cost_usd"] == usd("0" if rest else "2.5")
+
+
+def test_the_preference_for_openrouters_word_can_be_taken_back(overlaid):
+    book = overlaid(rule("reported", 'provider = "openrouter"\nignore = true'))
+
+    cost = price_one(
+        book,
+        provider="openrouter",
+        request_model="openai/gpt-4o",
+        reported_cost_usd=usd("2.4"),
+        **MILLION,
+    )
+
+    assert (cost["cost_status"], cost["cost_usd"]) == ("priced", usd("2.5"))

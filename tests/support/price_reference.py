@@ -41,7 +41,8 @@ def reference(call: dict, book: PriceBook) -> dict:
     if call.get("error_type") is not None and not used:
         status, reason, parts = "not_billed", None, {}
     reported = call.get("reported_cost_usd")
-    if reported and (status == "unpriced" or card.provider == "openrouter"):
+    prefers = card.reported == "any" or (reported and card.reported == "positive")
+    if reported is not None and (prefers or (reported and status == "unpriced")):
         status, reason = "reported", None
         parts = {"other_cost_usd": int(reported * 10**12)}
     if status == "unpriced":
