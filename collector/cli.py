@@ -34,6 +34,7 @@ REPORTS: Final = (
     "waste",
     "savings",
     "unpriced",
+    "reported",
 )
 _ROLES: Final = {
     "receive": "take requests and keep them in the journal",
@@ -222,7 +223,7 @@ def _add_group_verbs(add: Any, subparsers: Any) -> None:  # noqa: ANN401
     silence.add_argument("--for", dest="length", default="1h", metavar="TIME")
     silence.add_argument("--comment", default="", help="why, for others")
     silence.add_argument("--end", type=int, metavar="ID", help="end a silence instead")
-    prices = _add_group(subparsers, "prices", "look into the price book")
+    prices = _add_group(subparsers, "prices", "look into the price book and renew it")
     show = add("show", verbs.prices_show, "show what a model costs", prices)
     show.add_argument("model", metavar="MODEL")
     show.add_argument("--at", type=_moment, metavar="TIME", help="default is now")
@@ -230,6 +231,21 @@ def _add_group_verbs(add: Any, subparsers: Any) -> None:  # noqa: ANN401
         show.add_argument(f"--{name}")
     show.add_argument("--service-tier")
     _add_format(show)
+    check = add("check", verbs.prices_check, "list models without a price", prices)
+    _add_period(check)
+    _add_format(check)
+    update = add("update", verbs.prices_update, "take a newer list of prices", prices)
+    update.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="a list, LiteLLM's JSON or a book; default is the installed genai-prices",
+    )
+    update.add_argument("--yes", action="store_true", help="take it without asking")
+    update.add_argument("--dry-run", action="store_true", help="only show it")
+    _add_format(update)
+    add("reload", verbs.prices_reload, "put changed price files in force", prices)
 
 
 def _add_group(subparsers: Any, name: str, text: str) -> Any:  # noqa: ANN401

@@ -105,7 +105,7 @@ class PriceSettings(Section):
     """The price book."""
 
     book: Path | None = None
-    """A price book file to use instead of the bundled one."""
+    """A price book file to use instead of the one that `prices update` took."""
     overlay: Path | None = None
     """TOML file with negotiated, replaced and own prices."""
 

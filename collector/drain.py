@@ -114,6 +114,7 @@ class Drain:
         if not frames:
             return None
         end = frames[-1].end
+        self._books.refresh()
         self._expansion = _expansion_of(frames)
         spans, normalised = self._spans_of(frames)
         parts = self._parts(spans, start)

@@ -335,6 +335,63 @@ def prices_show(arguments: argparse.Namespace) -> int:
     return 0 if table["usd"].null_count < table.num_rows else 1
 
 
+def prices_check(arguments: argparse.Namespace) -> int:
+    """List models of the lake that have no price; 1 if there are any."""
+    from collector.lake.books import book_of
+    from collector.query.ask import ask_report
+    from collector.query.price_gaps import price_gaps
+
+    settings = _quiet_settings(arguments)
+    book = book_of(settings)
+    report = ask_report(settings, "unpriced", _period(arguments), 1000)
+    gaps = price_gaps(report.table, book, datetime.now(UTC))
+    if not gaps.num_rows:
+        print(f"every model has a price, price book {book.version}")
+        return 0
+    _show_said(gaps, arguments.format, ["", f"price book {book.version}"])
+    return 1
+
+
+def prices_update(arguments: argparse.Namespace) -> int:
+    """Show what a newer list changes, and take it if told to."""
+    from collector.query.price_updates import find_update, take_update
+
+    settings = _quiet_settings(arguments)
+    update = find_update(settings, arguments.file)
+    if not update.changes:
+        print(f"no price changes, price book {update.old.version}")
+        return 0
+    _show_said(update.table(), arguments.format, ["", update.summary()])
+    if alarms := update.alarms():
+        print(f"spanledger: look at {alarms} rates that jump", file=sys.stderr)
+    if arguments.dry_run:
+        return 0
+    if not arguments.yes and not _agreed("take these prices?"):
+        return fail("prices: nothing taken; --yes takes them")
+    before, after = take_update(settings, update)
+    print(f"price book {after} is in force from now on, before {before or 'none'}")
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def prices_reload(arguments: argparse.Namespace) -> int:
+    """Put price files that changed in force, from now on."""
+    from collector.query.price_updates import reload_book
+
+    before, after = reload_book(_quiet_settings(arguments))
+    if before == after:
+        print(f"no price changes, price book {after}")
+    else:
+        print(f"price book {after} is in force from now on, before {before or 'none'}")
+    return 0
+
+
 def version(_arguments: argparse.Namespace) -> int:
     """Print the version."""
     from importlib.metadata import version

@@ -163,7 +163,7 @@ class SellerList:
         self._index = RuleIndex([prices.rule for prices in models])
 
     @property
-    def models(self) -> Sequence[ModelPrices]:
+    def rows(self) -> Sequence[ModelPrices]:
         """The models in order of precedence."""
         return self._models
 

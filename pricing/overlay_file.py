@@ -2,10 +2,10 @@
 Overlay files: TOML with one ``[[price]]`` per rule, in order of precedence.
 
 Selectors, any of them absent: ``tenant``, ``feature``, ``provider``, ``model``,
-``region``, ``deployment``, ``service_tier``, ``processing``, ``speed``, ``dialect`` (of
-the instrumentation): a glob or a list of globs; ``!glob`` fits what is told and does not
-match. ``provider`` fits our word for the seller or the name as sent, ``model`` a name as
-sent or as listed.
+``region``, ``deployment``, ``service_tier``, ``processing``, ``speed``, ``dialect``
+(which instrumentation): a glob or a list of globs; ``!glob`` fits what is told and does
+not match. ``provider`` fits our word for the seller or the name as sent, ``model`` a
+name as sent or as listed.
 
 Time: ``from`` and ``until``, dates (UTC) or times with an offset, half-open; ``hours``,
 such as ``["01:00-04:00"]`` UTC; ``weekdays``, such as ``["mon", "tue"]``;

@@ -12,6 +12,7 @@ The lake: open Parquet under one root, and the records that make writing it safe
     _meta/retired.json                                hours whose spans are deleted
     _meta/books/<version>                             every price book ever in force
     _meta/books/timeline.json                         since when each one was
+    _meta/books/chosen.json                           the one taken by prices update
 
 An object is named by where its batch starts in the journal, and the intent fixes where
 it ends: writing again after a crash replaces what was written before.

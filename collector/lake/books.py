@@ -26,6 +26,7 @@ from pricing import (
 
 _FOLDER: Final = "_meta/books"
 _TIMELINE: Final = f"{_FOLDER}/timeline.json"
+_CHOSEN: Final = f"{_FOLDER}/chosen.json"
 
 
 def book_of(settings: Settings) -> PriceBook:
@@ -35,13 +36,47 @@ def book_of(settings: Settings) -> PriceBook:
     Raises:
         ConfigError: A file of it cannot be read; the message has file and line.
     """
-    prices = settings.prices
+    overlay = settings.prices.overlay
     try:
-        book = bundled_book() if prices.book is None else load_book(prices.book)
-        return book if prices.overlay is None else book.with_overlay(prices.overlay)
+        book = base_book(settings)
+        return book if overlay is None else book.with_overlay(overlay)
     except (PriceBookError, OSError) as error:
         message = f"prices: {error}"
         raise ConfigError(message) from None
+
+
+def base_book(settings: Settings) -> PriceBook:
+    """
+    Return the book that the settings ask for, without their overlay.
+
+    It is the file they name, else the book last chosen by ``prices update``, else the
+    bundled one.
+
+    Raises:
+        PriceBookError: A file of it cannot be read.
+    """
+    if settings.prices.book is not None:
+        return load_book(settings.prices.book)
+    url = settings.lake_url
+    if "://" not in url and not Path(url).is_dir():
+        return bundled_book()
+    target = open_target(url)
+    chosen = target.get(_CHOSEN)
+    if chosen is None:
+        return bundled_book()
+    version = str(json.loads(chosen)["version"])
+    try:
+        return Books(target).book(version)
+    except KeyError:
+        raise PriceBookError("is not in the lake", path=version) from None
+
+
+def choose_book(settings: Settings, book: PriceBook) -> None:
+    """Keep *book* in the lake as the one that `base_book` gives from now on."""
+    target = open_target(settings.lake_url)
+    Books(target).keep(book)
+    chosen = {"version": book.version}
+    target.put(_CHOSEN, json.dumps(chosen).encode())
 
 
 def find_book(

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pricing import PriceBook
 from pricing.book import CallKey
+from pricing.catalog import unix_micros
 from pricing.plans import choose_entries
 from pricing.rate_cards import MISSING, USAGE_CLASSES, RateCard
 
@@ -46,9 +47,7 @@ def price_list(book: PriceBook, key: CallKey, at: datetime) -> pa.Table:
     Returns:
         Rows of `PRICE_SCHEMA`; one row that says why if there is no price.
     """
-    plan = book.plan(key)
-    micros = np.array([int(at.timestamp() * _MILLION)], np.int64)
-    card = plan[int(choose_entries(plan, micros)[0])].card
+    card = card_at(book, key, at)
     head: dict[str, object] = {
         "provider": card.provider,
         "model": card.model,
@@ -58,6 +57,13 @@ def price_list(book: PriceBook, key: CallKey, at: datetime) -> pa.Table:
     }
     rows = [{**head, **row} for row in _rates(card)] or [head]
     return pa.Table.from_pylist(rows, schema=PRICE_SCHEMA)
+
+
+def card_at(book: PriceBook, key: CallKey, at: datetime) -> RateCard:
+    """Return the card of calls like *key* at a moment."""
+    plan = book.plan(key)
+    micros = np.array([unix_micros(at)], np.int64)
+    return plan[int(choose_entries(plan, micros)[0])].card
 
 
 def _rates(card: RateCard) -> list[dict[str, object]]:

@@ -79,6 +79,7 @@ REPORTS: Final = (
         ),
     ),
     ReportKind("unpriced", "which calls have no price", ("bounded_calls",)),
+    ReportKind("reported", "where reported and computed costs differ", ("calls",)),
 )
 """The reports in the order they are offered."""
 

@@ -21,6 +21,8 @@ from pricing.catalog import Catalog, parse_catalog
 from pricing.names import CATALOG_SELLER, seller_of, spellings
 from pricing.sources import catalog_text, pico_usd
 
+SOURCE: Final = "litellm"
+
 SELLER_OF: Final = {
     **{name: seller_of(name) for name in ("openai", "anthropic", "azure", "gemini")},
     **{name: seller_of(name) for name in ("bedrock", "bedrock_converse", "mistral")},
@@ -103,7 +105,7 @@ def read_extract(text: str, *, version: str, retrieved: str, known: Catalog) -> 
         if not _is_known(seller, name, known):
             models.setdefault(seller, {}).setdefault(name, model)
     return catalog_text(
-        source="litellm",
+        source=SOURCE,
         version=version,
         retrieved=retrieved,
         providers=[

@@ -236,3 +236,30 @@ def test_unpriced_says_why_and_names_an_example(tmp_path):
 
     assert (row["model"], row["cost_reason"]) == ("m", "unknown_model")
     assert row["example_trace_id"] == "t"
+
+
+def test_reported_costs_stand_beside_computed_ones(tmp_path):
+    spent = calls(
+        [
+            {"dialect": "a", "cost_usd": "1", "reported_cost_usd": "1.5"},
+            {"dialect": "a", "cost_usd": "2", "reported_cost_usd": "2"},
+            {
+                "dialect": "b",
+                "cost_usd": "3",
+                "reported_cost_usd": "3",
+                "cost_status": "reported",
+            },
+            {"dialect": "a", "cost_usd": "7"},
+        ]
+    )
+
+    first, second = rows(build_lake(tmp_path, calls=spent), "reported")
+
+    assert (first["counted"], first["calls"], first["differing_calls"]) == (
+        "computed",
+        2,
+        1,
+    )
+    assert first["difference_usd"] == Decimal("0.5")
+    assert (first["reported_usd"], first["computed_usd"]) == (Decimal("3.5"), 3)
+    assert (second["counted"], second["computed_usd"]) == ("reported", None)
