@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
 
-from collector.errors import QueryError
+from collector.errors import QueryError, SpanledgerError
+from collector.lake.books import Books
+from collector.lake.target import open_target
 from collector.query.again import asking_again
-from collector.query.formats import format_table, plain_rows, plain_value
+from collector.query.formats import (
+    format_table,
+    plain_rows,
+    plain_value,
+    without_empty_columns,
+)
 from collector.query.sql import fetch, query_text
 from collector.query.views import Lake, open_lake
+from pricing import PriceBookError
+from pricing.items import Bill, itemise
 from proto_handlers.sources import field_sources
 
 _MILLION: Final = 1_000_000
@@ -47,9 +57,18 @@ LINES_SCHEMA: Final = pa.schema(
         ("item", pa.string()),
         ("tokens", pa.int64()),
         ("usd_per_mtok", pa.decimal128(38, 12)),
+        ("number", pa.int64()),
+        ("usd_each", pa.decimal128(38, 12)),
         ("cost_usd", pa.decimal128(38, 12)),
     ]
 )
+"""
+A row per product: tokens by a rate per million, or a number of searches or requests by
+a fee. Where the book is not there or something else counted, a row per cost column.
+"""
+
+_FEES: Final = ("web_search", "request")
+_PICO: Final = Decimal("0.000000000001")
 
 
 class Receipt(NamedTuple):
@@ -70,6 +89,8 @@ class Receipt(NamedTuple):
     Each has ``span_id``, ``scope_name``, ``scope_version``, ``dialect`` and ``keys``:
     for each field the attribute that told it, with its value.
     """
+    input_tokens_above: int | None = None
+    """The context tier that set the rates; null for the lowest."""
 
     def document(self) -> dict[str, Any]:
         """Return the receipt as JSON has it."""
@@ -80,6 +101,7 @@ class Receipt(NamedTuple):
             "excluded": [dict(row) for row in self.excluded],
             "call": None if self.call is None else dict(self.call),
             "spans": [dict(row) for row in self.spans],
+            "input_tokens_above": self.input_tokens_above,
             "lines": plain_rows(self.lines),
         }
 
@@ -118,13 +140,15 @@ def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
     if row is not None and row["span_id"] == span:
         # copies of a span that counts are no reason against it
         others = [other for other in others if other["reason"] != "retransmitted"]
+    bill = None if row is None else _bill(lake, call, row)
     return Receipt(
         trace,
         span,
         tuple(others),
         None if row is None else plain_rows(call)[0],
-        _lines(row),
+        _lines(row) if bill is None else _products(bill),
         sent,
+        None if bill is None else bill.input_tokens_above,
     )
 
 
@@ -144,6 +168,45 @@ def _sent(
     # Of a span that was sent more than once the copies say the same.
     distinct = {row["span_id"]: row for row in spans}
     return tuple(distinct.values())
+
+
+def _bill(lake: Lake, call: pa.Table, row: Mapping[str, Any]) -> Bill | None:
+    """Return the items of a call, if by its book they are what it cost."""
+    if row["cost_usd"] is None or row["cost_status"] in ("reported", "not_billed"):
+        return None
+    try:
+        book = Books(open_target(lake.url)).book(row["price_version"])
+    except (KeyError, PriceBookError, SpanledgerError):
+        return None
+    bill = itemise(call, book)
+    return bill if bill.total_pico_usd() * _PICO == row["cost_usd"] else None
+
+
+def _products(bill: Bill) -> pa.Table:
+    rows = []
+    for name, number, pico_usd in bill.items:
+        is_fee = name in _FEES
+        rate = None if pico_usd is None else pico_usd * (1 if is_fee else _MILLION)
+        cost = None if pico_usd is None else pico_usd * number
+        rows.append(
+            {
+                "item": _WORDS.get(name, name.replace("_", " ")),
+                "number" if is_fee else "tokens": number,
+                "usd_each" if is_fee else "usd_per_mtok": _usd(rate),
+                "cost_usd": _usd(cost),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=LINES_SCHEMA)
+
+
+_WORDS: Final = {"input": "uncached input"}
+
+
+def _usd(pico_usd: Fraction | None) -> Decimal | None:
+    if pico_usd is None:
+        return None
+    amount = Decimal(pico_usd.numerator) / Decimal(pico_usd.denominator)
+    return _rounded(amount * _PICO)
 
 
 def _find(
@@ -173,7 +236,7 @@ def _lines(call: Mapping[str, Any] | None) -> pa.Table:
 
 
 def _rounded(amount: Decimal) -> Decimal:
-    return amount.quantize(Decimal("0.000000000001"))
+    return amount.quantize(_PICO)
 
 
 def draw_receipt(receipt: Receipt) -> str:
@@ -187,7 +250,11 @@ def draw_receipt(receipt: Receipt) -> str:
             lines.append(f"  billed instead: span {other['billed_span_id']} of {trace}")
     if receipt.call is not None:
         lines += _facts(receipt.call)
-        lines += ["", format_table(receipt.lines, "table").rstrip()]
+        if receipt.input_tokens_above is not None:
+            above = f"{receipt.input_tokens_above:,}"
+            lines.append(f"  {'price tier':<14}above {above} tokens of input")
+        shown = without_empty_columns(receipt.lines)
+        lines += ["", format_table(shown, "table").rstrip()]
         lines.append(f"total {plain_value(receipt.call['cost_usd']) or 'unknown'} USD")
     for sent in receipt.spans:
         scope = _joined(sent["scope_name"], sent["scope_version"], " ")

@@ -2,6 +2,8 @@ from decimal import Decimal
 
 import pytest
 from agent_lake import FIRST, SECOND, TOOL, TRACE, TWIN, build_agent_lake
+from otlp_requests import request, span
+from workshop import Workshop
 
 from collector.errors import QueryError
 from collector.query.explain import draw_receipt, explain_span
@@ -62,3 +64,36 @@ def test_a_span_that_is_no_call_is_one_line_with_a_hint(lake):
         explain_span(lake, TRACE, TOOL)
 
     assert "spanledger trace" in caught.value.line()
+
+
+def test_a_receipt_shows_every_product_and_the_tier(tmp_path):
+    counts = {
+        "gen_ai.usage.input_tokens": 300_000,
+        "gen_ai.usage.cache_read.input_tokens": 100_000,
+        "gen_ai.usage.output_tokens": 1_000,
+    }
+    call = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.request.model": "claude-sonnet-4-5",
+    }
+    with Workshop(tmp_path) as shop:
+        shop.run(request(span(1, name="chat", attributes=call | counts)))
+        (row,) = shop.stored_spans()
+
+        receipt = explain_span(
+            Lake(str(tmp_path / "lake")), row["trace_id"], row["span_id"]
+        )
+
+    lines = receipt.lines.to_pylist()
+    assert [(line["item"], line["tokens"], line["usd_per_mtok"]) for line in lines] == [
+        ("uncached input", 200_000, Decimal(6)),
+        ("cache read", 100_000, Decimal("0.6")),
+        ("output", 1_000, Decimal("22.5")),
+    ]
+    assert [line["cost_usd"] for line in lines] == [
+        Decimal("1.2"),
+        Decimal("0.06"),
+        Decimal("0.0225"),
+    ]
+    assert "price tier    above 200,000 tokens of input" in draw_receipt(receipt)
