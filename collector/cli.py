@@ -227,7 +227,10 @@ def _add_group_verbs(add: Any, subparsers: Any) -> None:  # noqa: ANN401
     show = add("show", verbs.prices_show, "show what a model costs", prices)
     show.add_argument("model", metavar="MODEL")
     show.add_argument("--at", type=_moment, metavar="TIME", help="default is now")
-    for name in ("provider", "region", "deployment", "tenant"):
+    for name in (
+        *("provider", "region", "deployment", "tenant", "feature"),
+        *("processing", "speed"),
+    ):
         show.add_argument(f"--{name}")
     show.add_argument("--service-tier")
     _add_format(show)

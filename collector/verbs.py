@@ -318,21 +318,21 @@ def alerts_silence(arguments: argparse.Namespace) -> int:
 def prices_show(arguments: argparse.Namespace) -> int:
     """Show what a model costs; 1 if there is no price."""
     from collector.lake.books import book_of
+    from collector.query.price_gaps import nearest_names
     from collector.query.price_list import price_list
     from pricing.book import CallKey
 
     book = book_of(_quiet_settings(arguments))
-    key = CallKey(
-        provider=arguments.provider,
-        request_model=arguments.model,
-        service_tier=arguments.service_tier,
-        deployment=arguments.deployment,
-        region=arguments.region,
-        tenant=arguments.tenant,
-    )
+    told = {name: getattr(arguments, name, None) for name in CallKey._fields}
+    key = CallKey(**{**told, "request_model": arguments.model})
     table = price_list(book, key, arguments.at or datetime.now(UTC))
-    _show_said(table, arguments.format, ["", f"price book {book.version}"])
-    return 0 if table["usd"].null_count < table.num_rows else 1
+    notes = ["", f"price book {book.version}"]
+    is_priced = table["usd"].null_count < table.num_rows
+    if not is_priced:
+        near = nearest_names(book, arguments.provider, arguments.model)
+        notes += [f"names like it: {', '.join(near)}"] if near else []
+    _show_said(table, arguments.format, notes)
+    return 0 if is_priced else 1
 
 
 def prices_check(arguments: argparse.Namespace) -> int:
@@ -345,11 +345,11 @@ def prices_check(arguments: argparse.Namespace) -> int:
     book = book_of(settings)
     report = ask_report(settings, "unpriced", _period(arguments), 1000)
     gaps = price_gaps(report.table, book, datetime.now(UTC))
-    if not gaps.num_rows:
+    if not gaps.num_rows and arguments.format == "table":
         print(f"every model has a price, price book {book.version}")
         return 0
     _show_said(gaps, arguments.format, ["", f"price book {book.version}"])
-    return 1
+    return 1 if gaps.num_rows else 0
 
 
 def prices_update(arguments: argparse.Namespace) -> int:
@@ -357,9 +357,11 @@ def prices_update(arguments: argparse.Namespace) -> int:
     from collector.query.price_updates import find_update, take_update
 
     settings = _quiet_settings(arguments)
+    # What is no table goes to a program, which wants nothing else on standard output.
+    said = sys.stdout if arguments.format == "table" else sys.stderr
     update = find_update(settings, arguments.file)
     if not update.changes:
-        print(f"no price changes, price book {update.old.version}")
+        print(f"no price changes, price book {update.old.version}", file=said)
         return 0
     _show_said(update.table(), arguments.format, ["", update.summary()])
     if alarms := update.alarms():
@@ -368,8 +370,7 @@ def prices_update(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.yes and not _agreed("take these prices?"):
         return fail("prices: nothing taken; --yes takes them")
-    before, after = take_update(settings, update)
-    print(f"price book {after} is in force from now on, before {before or 'none'}")
+    print(take_update(settings, update), file=said)
     return 0
 
 
@@ -384,11 +385,7 @@ def prices_reload(arguments: argparse.Namespace) -> int:
     """Put price files that changed in force, from now on."""
     from collector.query.price_updates import reload_book
 
-    before, after = reload_book(_quiet_settings(arguments))
-    if before == after:
-        print(f"no price changes, price book {after}")
-    else:
-        print(f"price book {after} is in force from now on, before {before or 'none'}")
+    print(reload_book(_quiet_settings(arguments)))
     return 0
 
 

@@ -92,7 +92,7 @@ def find_update(settings: Settings, file: Path | None) -> Update:
         raise ConfigError(message) from None
 
 
-def take_update(settings: Settings, update: Update) -> tuple[str | None, str]:
+def take_update(settings: Settings, update: Update) -> str:
     """Choose the new book and put it in force as `reload_book` does."""
     if settings.prices.overlay is not None:
         try:
@@ -104,7 +104,7 @@ def take_update(settings: Settings, update: Update) -> tuple[str | None, str]:
     return reload_book(settings)
 
 
-def reload_book(settings: Settings) -> tuple[str | None, str]:
+def reload_book(settings: Settings) -> str:
     """
     Put the book that the settings ask for in force, from now on.
 
@@ -112,16 +112,17 @@ def reload_book(settings: Settings) -> tuple[str | None, str]:
     be used changes nothing: the one in force stays.
 
     Returns:
-        The versions before and after; null if there was none.
+        What happened, in one line.
 
     Raises:
         ConfigError: A file or a rule cannot be used; the message has file and line.
     """
     book = book_of(settings)
     books = Books(open_target(settings.lake_url))
-    before = books.current
-    books.adopt(book, since_unix_nano=time.time_ns())
-    return before, book.version
+    before = books.current or "none"
+    if not books.adopt(book, since_unix_nano=time.time_ns()):
+        return f"no price changes, price book {book.version}"
+    return f"price book {book.version} is in force from now on, before {before}"
 
 
 def _row(change: Change) -> dict[str, object]:

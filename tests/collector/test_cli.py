@@ -207,9 +207,11 @@ def test_rules_are_listed_and_tried(data_dir, capsys):
 def test_prices_are_shown_and_a_missing_one_is_a_failure(data_dir, capsys):
     assert main(["prices", "show", "gpt-4o", "--provider", "openai"]) == 0
     assert main(["prices", "show", "no-such-model"]) == 1
+    assert main(["prices", "show", "gpt-4o-minni", "--provider", "openai"]) == 1
 
     said = capsys.readouterr().out
     assert "million tokens" in said
+    assert "names like it: gpt-4o-mini" in said
     assert "unknown_model" in said
 
 
