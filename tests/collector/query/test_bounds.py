@@ -37,6 +37,7 @@ def stored(tmp_path):
             {"feature": "b", "run_id": "b"},
             {**UNKNOWN, "feature": "b", "run_id": "b", "timestamp": at(hours=1)},
             {**UNKNOWN, "feature": "c", "run_id": "c", "provider": "nobody"},
+            {"feature": "c", "run_id": "c"},
         ],
     )
 
@@ -72,7 +73,7 @@ def test_what_has_no_bound_is_unknown_and_not_zero(stored):
     rows = {row["feature"]: row for row in found.table.to_pylist()}
 
     assert rows["c"]["cost_upper_usd"] is None
-    assert rows["c"]["cost_lower_usd"] is None
+    assert rows["c"]["cost_lower_usd"] == rows["c"]["cost_usd"] == Decimal("0.0035")
     assert found.summary["unbounded_calls"] == 1
     notes = "\n".join(summary_notes(found.summary))
     assert "between $" in notes

@@ -88,12 +88,14 @@ def test_a_report_as_recorded_has_the_recorded_costs(lakes, name):
 def test_restated_traces_are_whole_at_the_edge_of_a_time(lakes):
     restated, other = lakes
     at = datetime.fromtimestamp(START_UNIX_NANO // 10**9).astimezone()
-    period = Period(at + timedelta(seconds=2), None)
+    period = Period(None, at + timedelta(seconds=2))
 
     found = told_by(restated, find_report("runs"), costs=RESTATED, period=period)
 
     expected = told_by(other, find_report("runs"), period=period)
-    assert found.table.to_pylist() == expected.table.to_pylist()
+    costs = [row["cost_usd"] for row in found.table.to_pylist()]
+    assert costs == [row["cost_usd"] for row in expected.table.to_pylist()]
+    assert costs
 
 
 def test_costs_are_recorded_or_restated(lakes):
