@@ -230,6 +230,23 @@ RULES: Final = (
         "context_jump",
         parameters=MappingProxyType({"min_tokens": 3000.0, "warning_tokens": 20_000.0}),
     ),
+    Rule(
+        "run_too_long",
+        parameters=MappingProxyType(
+            {"factor": 1.5, "more_calls": 8.0, "min_runs": 20.0}
+        ),
+    ),
+    Rule(
+        "context_trend",
+        parameters=MappingProxyType(
+            {
+                "factor": 1.3,
+                "min_runs": 20.0,
+                "min_floor_tokens": 500.0,
+                "min_slope_tokens": 100.0,
+            }
+        ),
+    ),
     Rule("budget"),
     Rule("unpriced_model", parameters=MappingProxyType({"min_calls": 1.0})),
     Rule(

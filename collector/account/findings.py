@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any, Final
 
 import duckdb
@@ -17,6 +18,22 @@ from rollups.schema import FINDING_SCHEMA, call_schema
 
 TRACE_RULES: Final = frozenset({"context_growth", "runaway_loop", "context_jump"})
 """Rules about single runs: asked about the traces of a tick, not about a window."""
+
+HISTORY_RULES: Final = frozenset({"context_trend", "run_too_long"})
+"""Rules that compare with earlier days, and are therefore asked less often."""
+
+FAILED_RULE: Final = "rule_failed"
+
+
+class Look(Enum):
+    """Rules about windows that are asked together."""
+
+    WINDOWS = "windows"
+    HISTORY = "history"
+
+
+LOOK_BACK: Final = {Look.WINDOWS: timedelta(0), Look.HISTORY: timedelta(days=8)}
+"""How far before the oldest window rules read."""
 
 _FOREVER: Final = (
     datetime(1970, 1, 1, tzinfo=UTC),
@@ -89,17 +106,22 @@ class Rules:
         rules = [rule for rule in self._rules if rule.name in TRACE_RULES]
         return self._run(rules, tables, _FOREVER)
 
-    def about_windows(
-        self, tables: Mapping[str, pa.Table], since: datetime, now: datetime
+    def about(
+        self,
+        look: Look,
+        tables: Mapping[str, pa.Table],
+        since: datetime,
+        now: datetime,
     ) -> pa.Table:
-        """Return what the rules about windows find between *since* and *now*."""
-        rules = [rule for rule in self._rules if rule.name not in TRACE_RULES]
+        """Return what the rules of *look* find between *since* and *now*."""
         until = now + timedelta(minutes=5)
-        return self._run(rules, tables, (since, until))
+        return self._run(self._of(look), tables, (since, until))
 
-    def needs(self) -> tuple[list[str], list[str] | None]:
-        """Return the tables that rules about windows read, and their columns if few."""
-        if any(rule.path for rule in self._rules if rule.name not in TRACE_RULES):
+    def needs(self, look: Look) -> tuple[list[str], list[str] | None]:
+        """Return the tables that the rules of *look* read, and their columns if few."""
+        if look is Look.HISTORY:
+            return ["chains", "runs"], None
+        if any(rule.path for rule in self._of(look)):
             return ["calls", "runs", "chains", "tool_calls", "excluded"], None
         dimensions = set(self._budgets.column("dimension").to_pylist()) - {"total"}
         of_rules = {
@@ -109,20 +131,30 @@ class Rules:
         }
         return ["calls"], sorted({*_CALL_COLUMNS, *dimensions, *of_rules})
 
-    def since(self, moment: datetime) -> datetime:
-        """Return the start of the oldest window that *moment* is in."""
+    def since(self, moment: datetime, look: Look) -> datetime:
+        """Return the start of the oldest window of *look* that *moment* is in."""
         day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
         starts = [day]
-        for period in self._budgets.column("period").to_pylist():
-            if period == "month":
-                starts.append(day.replace(day=1))
-            elif period == "week":
-                starts.append(day - timedelta(days=day.weekday()))
+        if look is Look.WINDOWS:
+            for period in self._budgets.column("period").to_pylist():
+                if period == "month":
+                    starts.append(day.replace(day=1))
+                elif period == "week":
+                    starts.append(day - timedelta(days=day.weekday()))
         return min(starts)
 
-    def window_names(self) -> tuple[str, ...]:
-        """Return the names of the rules about windows."""
-        return tuple(r.name for r in self._rules if r.name not in TRACE_RULES)
+    def names(self, look: Look) -> tuple[str, ...]:
+        """Return the names of the rules of *look*."""
+        return tuple(rule.name for rule in self._of(look))
+
+    def _of(self, look: Look) -> list[Rule]:
+        wanted = look is Look.HISTORY
+        return [
+            rule
+            for rule in self._rules
+            if rule.name not in TRACE_RULES
+            and (rule.name in HISTORY_RULES and rule.path is None) == wanted
+        ]
 
     def _run(
         self,
@@ -154,7 +186,7 @@ class Rules:
         rows = [
             {
                 "timestamp": day,
-                "rule": "rule_failed",
+                "rule": FAILED_RULE,
                 "severity": "warning",
                 "scope": f'{{"rule":"{name}"}}',
                 "window_start": day,

@@ -20,15 +20,16 @@ from collector.account.publish import (
     publish_partitions,
     publish_rollups,
 )
-from collector.account.segments import SPANS, trace_numbers
+from collector.account.segments import SPANS
 from collector.account.store import Store
 from collector.account.telling import Teller, still_alive
+from collector.account.windows import Windows
 from collector.alerts import AlertStore
 from collector.alerts.decisions import Decisions
 from collector.config import Settings
 from collector.lake.books import Books
 from collector.lake.commits import forget_commits, new_commits, read_commit
-from collector.lake.layout import Partition, fit, part_key, table_schemas
+from collector.lake.layout import table_schemas
 from collector.lake.objects import retired_hours
 from collector.lake.target import Target
 from proto_handlers.schema import normalised_schema
@@ -87,9 +88,8 @@ class Account:
         self._wake_alerts = wake_alerts
         self._teller = Teller(runs_told=settings.alerts.runs_told, tell_all=tell_all)
         self._decisions = decisions or Decisions()
-        self._windows_due = 0.0
+        self._windows = Windows(self._rules, target, store, now=datetime.now(UTC))
         self._tell_due = self._tell_again = 0.0
-        self._oldest_new = datetime.now(UTC)
         self._publish_due = 0.0
         self._rollups_due = 0.0
         self._forgotten = 0
@@ -110,7 +110,7 @@ class Account:
         ends, keys, more = self._new_objects()
         taken = self._take(keys) if keys else None
         self.store.taken |= ends
-        looked = self._look_at_windows(now, changed=bool(keys))
+        looked = self._windows.look(now, changed=bool(keys))
         if keys or looked:
             self._tell_due = self._tell_again
         if time.monotonic() >= self._tell_due:
@@ -156,38 +156,6 @@ class Account:
             self.look_back(pc.min(taken.calls.column("timestamp")).as_py())
         pa.default_memory_pool().release_unused()
         return taken
-
-    def _look_at_windows(self, now: datetime, *, changed: bool) -> bool:
-        started = time.monotonic()
-        if not changed or started < self._windows_due:
-            return False
-        names, columns = self._rules.needs()
-        since = self._rules.since(min(self._oldest_new, now))
-        self._oldest_new = now
-        tables = {name: self._rows_since(name, since, columns) for name in names}
-        found = self._rules.about_windows(tables, since, now)
-        older = self.store.window_findings
-        kept = older.filter(pc.less_equal(older.column("window_end"), since))
-        self.store.replace_window_findings(
-            pa.concat_tables([kept, found, self._rules.failures(now)])
-        )
-        self._windows_due = _due_after(started, _PUBLISH_SHARE)
-        return True
-
-    def _rows_since(
-        self, name: str, since: datetime, columns: list[str] | None
-    ) -> pa.Table:
-        first = int(since.timestamp()) // 3600
-        rows = self.store.rows(name, since_hour=first, columns=columns)
-        parts = [rows]
-        for hour in sorted(self.store.settled):
-            key = part_key(name, Partition(hour))
-            if hour < first or not self._target.has(key):
-                continue
-            older = self._target.read(key)
-            known = self.store.knows(trace_numbers(older.column("trace_id")))
-            parts.append(fit(older.filter(pa.array(~known)), rows.schema))
-        return pa.concat_tables(parts)
 
     def _tell(self, now: datetime) -> None:
         started = time.monotonic()
@@ -237,15 +205,14 @@ class Account:
     def finish(self, *, tell: bool = True) -> None:
         """Look at windows once more and publish everything, however long it takes."""
         now = datetime.now(UTC)
-        self._windows_due = 0.0
-        self._look_at_windows(now, changed=True)
+        self._windows.look(now, changed=True, at_once=True)
         if tell:
             self._tell(now)
         self.publish_now()
 
     def look_back(self, moment: datetime) -> None:
         """Let the next look at windows begin with those that *moment* is in."""
-        self._oldest_new = min(self._oldest_new, moment)
+        self._windows.look_back(moment)
 
     def _tidy(self) -> None:
         before = time.time() - self._settings.account.window_hours * 3600

@@ -28,6 +28,7 @@ EVENT_TYPES: Final = {
     "context_growth": "run.context_growth",
     "runaway_loop": "run.loop",
     "context_jump": "run.context_jump",
+    "run_too_long": "run.too_long",
     "budget": "budget.threshold_crossed",
     "cost_spike": "cost.spike",
     "cache_hit_drop": "cache.hit_rate_drop",

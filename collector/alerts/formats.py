@@ -18,6 +18,7 @@ _TITLES: Final = {
     "context_growth": "context grows with every step",
     "runaway_loop": "run repeats itself",
     "context_jump": "one result fills the context",
+    "run_too_long": "run goes on far longer than usual",
     "budget": "budget threshold crossed",
     "cost_spike": "cost far above its usual level",
     "cache_hit_drop": "cache is hit far less than usual",

@@ -1,12 +1,18 @@
 """Verdicts on recorded agent runs that arrive as spans."""
 
+import random
+import tempfile
 from pathlib import Path
 
+from agent_runs import Run
 from growth_rows import read_runs, tables_of
 from growth_spans import told_runs
-from otlp_requests import request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from otlp_requests import START_UNIX_NANO, request
 from workshop import Workshop
 
+from collector.account.rebuild import rebuild
 from rollups.growth import judge_chains
 
 RUNS = read_runs(Path(__file__).parents[2] / "fixtures" / "growth" / "runs.jsonl.gz")
@@ -37,3 +43,87 @@ def test_a_recorded_run_sent_as_spans_gets_the_verdict_of_its_rows(tmp_path):
     found = verdicts(rows, lambda row: names[row["trace_id"], row["run_id"]])
 
     assert found == as_rows()
+
+
+FEW = ("loop_flat", "jump_linear", "linear", "subagents")
+
+
+def a_few_runs():
+    """Return one short recorded run of each kind."""
+    chosen = []
+    for kind in FEW:
+        alike = [run for run in RUNS if run["run_id"].startswith(f"syn/{kind}/")]
+        chosen.append(min(alike, key=lambda run: len(run["steps"])))
+    return chosen
+
+
+def judged(shop):
+    """Return what was found, whatever the order of rows."""
+    tables = ("chains", "tool_calls", "runs", "findings")
+    rows = {name: shop.account.store.rows(name, since_hour=0) for name in tables}
+    return {name: sorted(map(repr, rows[name].to_pylist())) for name in tables}
+
+
+def tick(shop, spans):
+    if spans:
+        shop.send(request(*spans, scope="agents"))
+        shop.drain_all()
+        shop.account.tick(publish=False)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    cuts=st.lists(st.integers(1, 60), max_size=4),
+    repeated=st.integers(0, 20),
+)
+@settings(max_examples=5, deadline=None)
+def test_any_order_and_any_split_into_ticks_end_in_the_same_verdicts(
+    seed, cuts, repeated
+):
+    spans = [span for one in told_runs(a_few_runs()) for span in one.spans]
+    with tempfile.TemporaryDirectory() as folder, Workshop(Path(folder)) as shop:
+        tick(shop, spans)
+        expected = judged(shop)
+    shuffled = [*spans, *spans[:repeated]]
+    random.Random(seed).shuffle(shuffled)
+
+    with tempfile.TemporaryDirectory() as folder, Workshop(Path(folder)) as shop:
+        for cut in cuts:
+            tick(shop, shuffled[:cut])
+            del shuffled[:cut]
+        tick(shop, shuffled)
+        found = judged(shop)
+
+    assert found == expected
+    assert any("runaway_loop" in row for row in found["findings"])
+
+
+MINUTE_NANO = 60 * 10**9
+
+
+def usual_runs_and_a_long_one():
+    usual = [
+        Run(START_UNIX_NANO + 11 * n * MINUTE_NANO, steps=2, number=n + 1)
+        for n in range(20)
+    ]
+    long = Run(START_UNIX_NANO + 221 * MINUTE_NANO, steps=12, number=99)
+    return [request(*run.spans()) for run in (*usual, long)]
+
+
+def test_a_run_is_too_long_whichever_came_first_and_after_a_rebuild(tmp_path):
+    requests = usual_runs_and_a_long_one()
+    with Workshop(tmp_path / "long last") as shop:
+        shop.run(*requests[:-1])
+        shop.run(requests[-1])
+        expected = shop.published()["findings"]
+        rebuild(shop.settings)
+        rebuilt = shop.published()["findings"]
+    with Workshop(tmp_path / "long first") as shop:
+        shop.run(requests[-1])
+        shop.run(*requests[:-1])
+        found = shop.published()["findings"]
+
+    (too_long,) = [row for row in expected if row["rule"] == "run_too_long"]
+    assert (too_long["value"], too_long["threshold"]) == (12, 10)
+    assert rebuilt == expected
+    assert found == expected

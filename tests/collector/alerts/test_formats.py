@@ -105,6 +105,7 @@ def test_types_are_those_of_the_contract():
         "run.context_growth",
         "run.context_jump",
         "run.loop",
+        "run.too_long",
     ]
 
 

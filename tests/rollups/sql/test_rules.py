@@ -598,3 +598,125 @@ def test_what_is_no_repeated_embedding_is_not_found(made):
     few = {"min_duplicates": 2.0}
 
     assert findings("embedding_duplicates", parameters=few, calls=made) == []
+
+
+def released(version, *, first, count=20, floor=2000, slope=300.0, **also):
+    """Return chains of one version, a minute apart."""
+    return [
+        {
+            "timestamp": at(hours=first, minutes=place),
+            "trace_id": f"{version}{place}",
+            "agent_name": "triage",
+            "feature": "refund",
+            "agent_version": version,
+            "calls": 8,
+            "first_input_tokens": floor + place,
+            "slope_tokens_per_step": slope,
+            **also,
+        }
+        for place in range(count)
+    ]
+
+
+def trend(*versions, **also):
+    rows = [row for version in versions for row in version]
+    return findings("context_trend", chains=chains(rows), **also)
+
+
+def test_a_release_that_begins_with_more_context_is_found():
+    (found,) = trend(released("1", first=1), released("2", first=5, floor=4000))
+
+    assert found["scope"] == {
+        "agent_name": "triage",
+        "agent_version": "2",
+        "feature": "refund",
+    }
+    assert found["value"] == pytest.approx(2, abs=0.01)
+    assert found["details"]["versions_before"] == ["1"]
+    assert found["details"]["floor_tokens_after"] == 4009.5
+    assert (found["window_start"], found["window_end"]) == (at(hours=5), at(hours=29))
+
+
+def test_a_release_whose_context_grows_faster_is_found():
+    (found,) = trend(released("1", first=1), released("2", first=5, slope=900.0))
+
+    assert found["value"] == 3
+    assert found["details"]["slope_tokens_per_step_before"] == 300
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"floor": 2400},
+        {"floor": 4000, "count": 19},
+        {"slope": 380.0},
+        {"floor": 4000, "feature": "search"},
+        {"floor": 4000, "agent_version": None},
+    ],
+    ids=["a little more", "few runs", "a little faster", "other feature", "no version"],
+)
+def test_a_release_that_changes_little_is_not_found(after):
+    assert trend(released("1", first=1), released("2", first=5, **after)) == []
+
+
+def test_a_version_that_ran_within_a_week_is_no_release():
+    again = released("2", first=-48, count=1)
+
+    found = trend(again, released("1", first=1), released("2", first=5, floor=4000))
+
+    assert found == []
+
+
+def test_what_comes_a_day_after_a_release_does_not_change_what_was_found():
+    versions = [released("1", first=1), released("2", first=5, floor=4000)]
+    before = trend(*versions)
+
+    later = released("2", first=30, floor=90_000)
+
+    assert trend(*versions, later) == before
+
+
+def lengths(*calls):
+    """Return runs and chains half an hour apart that made so many calls."""
+    rows = [
+        {"timestamp": at(minutes=30 * k), "trace_id": f"t{k:02}", "run_id": f"r{k:02}"}
+        for k in range(len(calls))
+    ]
+    named = {"agent_name": "triage", "feature": "refund"}
+    return {
+        "runs": runs(rows),
+        "chains": chains(
+            [
+                {**row, **named, "calls": count}
+                for row, count in zip(rows, calls, strict=True)
+            ]
+        ),
+    }
+
+
+def test_a_run_far_longer_than_those_before_it_is_found():
+    (found,) = findings("run_too_long", **lengths(*[10] * 20, 19, 18))
+
+    assert (found["run_id"], found["value"], found["threshold"]) == ("r20", 19, 18)
+    assert found["details"]["p95_calls"] == 10
+    assert found["details"]["runs_before"] == 20
+
+
+def test_too_few_earlier_runs_say_nothing_about_length():
+    assert findings("run_too_long", **lengths(*[10] * 19, 90)) == []
+
+
+def test_runs_that_began_with_it_are_not_earlier():
+    tables = lengths(*[10] * 20, 90)
+    same = tables["chains"].set_column(0, "timestamp", [[at()] * 21])
+
+    found = findings("run_too_long", runs=tables["runs"], chains=same)
+
+    assert found == []
+
+
+def test_later_runs_do_not_change_whether_a_run_was_too_long():
+    before = findings("run_too_long", **lengths(*[10] * 20, 40))
+    after = findings("run_too_long", **lengths(*[10] * 20, 40, *[50] * 20))
+
+    assert before[0] == after[0]

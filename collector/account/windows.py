@@ -1,0 +1,102 @@
+"""Findings about windows of time: their rules are asked again when something is new."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.account.findings import FAILED_RULE, LOOK_BACK, Look, Rules
+from collector.account.segments import trace_numbers
+from collector.account.store import Store
+from collector.lake.layout import Partition, fit, part_key
+from collector.lake.target import Target
+
+_SHARES: Final = {Look.WINDOWS: 0.1, Look.HISTORY: 0.02}
+"""Part of the time that each look may take: history reads a week of chains."""
+
+
+@dataclass
+class _Pace:
+    oldest_new: datetime
+    due: float = 0.0
+    is_wanted: bool = False
+
+
+class Windows:
+    """Looks at windows at two paces, and keeps what was found in the store."""
+
+    def __init__(
+        self, rules: Rules, target: Target, store: Store, *, now: datetime
+    ) -> None:
+        self._rules = rules
+        self._target = target
+        self._store = store
+        self._paces = {look: _Pace(now) for look in Look}
+
+    def look_back(self, moment: datetime) -> None:
+        """Let the next looks begin with the windows that *moment* is in."""
+        for pace in self._paces.values():
+            pace.oldest_new = min(pace.oldest_new, moment)
+
+    def look(self, now: datetime, *, changed: bool, at_once: bool = False) -> bool:
+        """
+        Ask rules again whose tables changed, as often as their pace allows.
+
+        Args:
+            now: Time of the look.
+
+            changed: Whether there are new rows since the last call.
+
+            at_once: Ask all of them, however long it takes.
+
+        Returns:
+            Whether any rule was asked.
+        """
+        looked = False
+        for look, pace in self._paces.items():
+            pace.is_wanted |= changed or at_once
+            started = time.monotonic()
+            if pace.is_wanted and (at_once or started >= pace.due):
+                self._ask(look, pace, now)
+                spent = time.monotonic() - started
+                pace.due = started + spent / _SHARES[look]
+                looked = True
+        return looked
+
+    def _ask(self, look: Look, pace: _Pace, now: datetime) -> None:
+        since = self._rules.since(min(pace.oldest_new, now), look)
+        pace.oldest_new, pace.is_wanted = now, False
+        names, columns = self._rules.needs(look)
+        first = since - LOOK_BACK[look]
+        tables = {name: self._rows_since(name, first, columns) for name in names}
+        found = self._rules.about(look, tables, since, now)
+        older = self._store.window_findings
+        asked = pa.array([FAILED_RULE, *self._rules.names(look)])
+        kept = pc.or_(
+            pc.invert(pc.is_in(older.column("rule"), asked)),
+            pc.and_(
+                pc.less_equal(older.column("window_end"), since),
+                pc.not_equal(older.column("rule"), FAILED_RULE),
+            ),
+        )
+        self._store.replace_window_findings(
+            pa.concat_tables([older.filter(kept), found, self._rules.failures(now)])
+        )
+
+    def _rows_since(
+        self, name: str, since: datetime, columns: list[str] | None
+    ) -> pa.Table:
+        first = int(since.timestamp()) // 3600
+        rows = self._store.rows(name, since_hour=first, columns=columns)
+        parts = [rows]
+        for hour in sorted(self._store.settled):
+            key = part_key(name, Partition(hour))
+            if hour < first or not self._target.has(key):
+                continue
+            older = self._target.read(key)
+            known = self._store.knows(trace_numbers(older.column("trace_id")))
+            parts.append(fit(older.filter(pa.array(~known)), rows.schema))
+        return pa.concat_tables(parts)
