@@ -34,7 +34,7 @@ from collector.lake.objects import retired_hours
 from collector.lake.target import Target
 from proto_handlers.schema import normalised_schema
 
-_ROWS_PER_TICK: Final = 100_000
+_ROWS_PER_TICK: Final = 170_000
 _KEPT_COMMITS: Final = 256
 _FORGET_EVERY: Final = 512
 _SMALL_HOUR_CALLS: Final = 250_000
@@ -43,7 +43,7 @@ _INDEX_SHARE: Final = 0.3
 _HOUSE_SHARE: Final = 0.2
 _HOUSE_SECONDS: Final = 30.0
 _SMALL_PUBLISH_SHARE: Final = 0.5
-_BEHIND_PUBLISH_SHARE: Final = 0.05
+_BEHIND_PUBLISH_SHARE: Final = 0.03
 _TELL_SHARE: Final = 0.2
 _TELL_SECONDS: Final = 5.0
 
@@ -110,7 +110,7 @@ class Account:
         ends, keys, more = self._new_objects()
         taken = self._take(keys) if keys else None
         self.store.taken |= ends
-        looked = self._windows.look(now, changed=bool(keys))
+        looked = self._windows.look(now, changed=bool(keys), is_behind=more)
         if keys or looked:
             self._tell_due = self._tell_again
         if time.monotonic() >= self._tell_due:

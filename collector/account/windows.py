@@ -16,6 +16,7 @@ from collector.lake.target import Target
 
 _SHARES: Final = {Look.WINDOWS: 0.1, Look.HISTORY: 0.02}
 """Part of the time that each look may take: history reads a week of chains."""
+_BEHIND: Final = 0.4
 
 
 @dataclass
@@ -41,7 +42,14 @@ class Windows:
         for pace in self._paces.values():
             pace.oldest_new = min(pace.oldest_new, moment)
 
-    def look(self, now: datetime, *, changed: bool, at_once: bool = False) -> bool:
+    def look(
+        self,
+        now: datetime,
+        *,
+        changed: bool,
+        is_behind: bool = False,
+        at_once: bool = False,
+    ) -> bool:
         """
         Ask rules again whose tables changed, as often as their pace allows.
 
@@ -49,6 +57,8 @@ class Windows:
             now: Time of the look.
 
             changed: Whether there are new rows since the last call.
+
+            is_behind: Whether more rows wait; then rules take less of the time.
 
             at_once: Ask all of them, however long it takes.
 
@@ -62,7 +72,8 @@ class Windows:
             if pace.is_wanted and (at_once or started >= pace.due):
                 self._ask(look, pace, now)
                 spent = time.monotonic() - started
-                pace.due = started + spent / _SHARES[look]
+                share = _SHARES[look] * (_BEHIND if is_behind else 1.0)
+                pace.due = started + spent / share
                 looked = True
         return looked
 
