@@ -33,7 +33,7 @@ from export_requests import different_requests, trace_request
 from collector.journal import JournalReader
 
 SPANS = 512
-IN_FLIGHT_PER_PROCESS = 6
+IN_FLIGHT_PER_PROCESS = 10
 CHANNELS_PER_PROCESS = 2
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 ROLE = """
