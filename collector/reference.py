@@ -14,7 +14,7 @@ from collector.files import replace_file
 from collector.lake.layout import table_schemas
 from collector.query.reports import REPORTS
 from collector.query.spans_view import documented_keys
-from collector.query.sql import query_text
+from collector.query.texts import query_text
 from rollups.registry import ROLLUPS
 
 _MADE: Final = "This page is made by `make docs`; change the code it comes from.\n"

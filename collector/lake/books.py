@@ -17,12 +17,19 @@ from collector.config import Settings
 from collector.errors import ConfigError
 from collector.lake.target import Target, open_target
 from pricing import (
+    INPUT_FIELDS,
     PriceBook,
     PriceBookError,
     bundled_book,
     load_book,
     price_calls,
 )
+from rollups.schema import call_schema
+
+STORED_FACTS: Final = tuple(
+    name for name in INPUT_FIELDS if name in call_schema().names
+)
+"""Columns of a stored call on which its price depends."""
 
 _FOLDER: Final = "_meta/books"
 _TIMELINE: Final = f"{_FOLDER}/timeline.json"

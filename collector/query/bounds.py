@@ -1,7 +1,6 @@
 """Rates of the cheapest and dearest models, for calls that have no price."""
 
 import functools
-import importlib.resources
 from decimal import Decimal
 from typing import Final
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from collector.lake.books import Books
 from collector.lake.target import open_target
+from collector.query.texts import query_text
 from pricing import PriceBook, bundled_book
 from pricing.bounds import Bounds, TokenRates, price_bounds
 
@@ -39,8 +39,7 @@ def bounds_table(connection: duckdb.DuckDBPyConnection, url: str) -> pa.Table:
 
         url: The lake, whose newest book has the lists; without one there is no bound.
     """
-    text = importlib.resources.files("collector.query") / "sql"
-    found = connection.sql((text / "unpriced_providers.sql").read_text()).fetchall()
+    found = connection.sql(query_text("unpriced_providers")).fetchall()
     version = Books(open_target(url)).current if found else None
     if version is None:
         return BOUNDS_SCHEMA.empty_table()

@@ -6,10 +6,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.lake.books import Books
+from collector.lake.books import STORED_FACTS, Books
 from collector.lake.target import Target
-from pricing import INPUT_FIELDS, PriceBook, price_calls
-from rollups.schema import call_schema
+from pricing import PriceBook, price_calls
 
 CACHED_SCHEMA: Final = pa.schema(
     [
@@ -24,9 +23,8 @@ CACHED_SCHEMA: Final = pa.schema(
 """A row per call and way of caching; ``tokens`` are read from the cache in addition."""
 
 _BATCH_ROWS: Final = 1 << 17
-_FACTS: Final = tuple(name for name in INPUT_FIELDS if name in call_schema().names)
 _COLUMNS: Final = (
-    *_FACTS,
+    *STORED_FACTS,
     "action",
     "feature",
     "agent_name",

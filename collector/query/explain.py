@@ -18,7 +18,8 @@ from collector.query.formats import (
     plain_value,
     without_empty_columns,
 )
-from collector.query.sql import fetch, query_text
+from collector.query.sql import fetch
+from collector.query.texts import query_text
 from collector.query.views import Lake, open_lake
 from pricing import PriceBookError
 from pricing.items import Bill, itemise

@@ -1,6 +1,5 @@
 """The ledger as it would be if calls had cost what restatements say."""
 
-import importlib.resources
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -9,6 +8,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from collector.query.texts import query_text
 from collector.query.times import Period
 from rollups.ledger import reprice_ledger
 
@@ -40,7 +40,7 @@ def restated_rows(
 
         dimensions: Names of configured dimensions.
     """
-    traces = connection.sql(_text("restated_traces")).to_arrow_table()
+    traces = connection.sql(query_text("restated_traces")).to_arrow_table()
     before = np.cumsum(traces.column("calls").to_numpy()) // _CALLS_AT_ONCE
     parts: dict[str, list[pa.Table]] = {name: [] for name in RESTATED_TABLES}
     for share in np.unique(before):
@@ -56,8 +56,3 @@ def restated_rows(
         for name, tables in parts.items():
             tables.append(getattr(ledger, name))
     return {name: pa.concat_tables(tables) for name, tables in parts.items() if tables}
-
-
-def _text(name: str) -> str:
-    folder = importlib.resources.files("collector.query") / "sql"
-    return (folder / f"{name}.sql").read_text()

@@ -1,8 +1,6 @@
 """Running one statement over the lake: read-only, confined, within a time limit."""
 
 import contextlib
-import functools
-import importlib.resources
 import re
 import threading
 from collections.abc import Iterator
@@ -85,13 +83,6 @@ def fetch(
         raise QueryError(message) from None
     except (duckdb.Error, pa.ArrowException) as error:
         raise QueryError(f"query: {_first_line(error)}") from error
-
-
-@functools.cache
-def query_text(name: str) -> str:
-    """Return the text of ``collector/query/sql/<name>.sql``."""
-    folder = importlib.resources.files("collector.query") / "sql"
-    return (folder / f"{name}.sql").read_text()
 
 
 def _check(statement: str) -> set[str] | None:

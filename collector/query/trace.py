@@ -9,7 +9,8 @@ from collector.errors import QueryError
 from collector.query.again import asking_again
 from collector.query.context_curve import aligned, count, dollars, draw_contexts
 from collector.query.formats import plain_rows, printable
-from collector.query.sql import fetch, query_text
+from collector.query.sql import fetch
+from collector.query.texts import query_text
 from collector.query.views import Lake, open_lake
 
 _MILLISECOND: Final = 1_000_000

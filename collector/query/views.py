@@ -1,6 +1,5 @@
 """A DuckDB connection that sees a lake: one view per table and per rollup."""
 
-import importlib.resources
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from collector.query.bounds import bounds_table
 from collector.query.caching import price_cached
 from collector.query.restated import restated_rows, widened
 from collector.query.spans_view import spans_statement
+from collector.query.texts import query_text
 from collector.query.times import ALWAYS, Period
 from proto_handlers.schema import IDENTITY
 from rollups.engine import sql_text
@@ -239,7 +239,7 @@ def _create_view(
             columns = connection.table("calls").columns
             statement = spans_statement(lake.dimensions, columns)
         case "calls_restated":
-            statement = _own_text(RESTATED)
+            statement = query_text(RESTATED)
         case "calls":
             statement = f"SELECT * FROM {_RAW_CALLS}"  # noqa: S608
         case "measured_calls":
@@ -247,13 +247,13 @@ def _create_view(
             return
         case "bounded_calls":
             connection.register("price_bounds", bounds_table(connection, lake.url))
-            connection.execute(_own_text(_BOUNDED))
+            connection.execute(query_text(_BOUNDED))
             return
         case "redundant_work":
-            connection.execute(_own_text(name))
+            connection.execute(query_text(name))
             return
         case "cached_calls":
-            connection.execute(_own_text("cacheable_calls"))
+            connection.execute(query_text("cacheable_calls"))
             connection.register(name, price_cached(connection, lake.target()))
             return
         case _:
@@ -265,11 +265,6 @@ def _create_view(
         tests = _within(lake.schema(name), period)
         statement += " WHERE " + " AND ".join(tests) if tests else ""
     connection.execute(f"CREATE VIEW {name} AS {statement}")
-
-
-def _own_text(name: str) -> str:
-    own = importlib.resources.files("collector.query")
-    return (own / "sql" / f"{name}.sql").read_text()
 
 
 def _table_statement(

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.repricing.stored import FACTS, Mask, differ
+from collector.lake.books import STORED_FACTS
+from collector.repricing.stored import Mask, differ
 from collector.repricing.swaps import Swap
 from pricing import PriceBook
 from pricing.book import CallKey
@@ -47,7 +48,7 @@ def change_facts(
 
         book: Says who sells a model.
     """
-    facts: Facts = {name: calls.column(name) for name in FACTS}
+    facts: Facts = {name: calls.column(name) for name in STORED_FACTS}
     for swap in swaps:
         where = swap.where.fits(calls)
         if where.any():

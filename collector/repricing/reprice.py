@@ -1,14 +1,11 @@
 """Repricing: stored calls by another book, kept as a restatement beside what was."""
 
-import functools
-import importlib.resources
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,6 +39,7 @@ from collector.repricing.stored import (
     read_calls,
 )
 from collector.repricing.sums import SUM_TYPE, merge_sums, sum_groups
+from collector.repricing.texts import query_sums
 from pricing import PriceBook
 from rollups.schema import RESTATEMENT_SCHEMA
 
@@ -201,7 +199,7 @@ class _Job:
             )
         parts = [hour.sums for hour in done if hour.sums is not None]
         compared = merge_sums(parts, _SUMS, _KEYS)
-        totals = plain_rows(_query("totals", compared))[0]
+        totals = plain_rows(query_sums("totals", compared))[0]
         restatement = Restatement(
             self._id,
             self._known_at.as_py(),
@@ -218,7 +216,7 @@ class _Job:
         return Repriced(
             restatement,
             is_kept,
-            _query("differences", compared),
+            query_sums("differences", compared),
             totals,
             tuple(hour.set_aside for hour in done if hour.set_aside),
         )
@@ -294,15 +292,3 @@ _SUMS: Final = pa.schema(
     ]
 )
 """What all calls of a key came to; nulls in sums of money are left out."""
-
-
-def _query(name: str, compared: pa.Table) -> pa.Table:
-    with duckdb.connect() as connection:
-        connection.register("compared", compared)
-        return connection.sql(_text(name)).to_arrow_table()
-
-
-@functools.cache
-def _text(name: str) -> str:
-    folder = importlib.resources.files("collector.repricing") / "sql"
-    return (folder / f"{name}.sql").read_text()

@@ -8,16 +8,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.lake.books import STORED_FACTS
 from collector.lake.layout import Partition
 from collector.lake.target import Target
 from collector.query.times import Period
-from pricing import INPUT_FIELDS
 from pricing.book import CallKey
-from rollups.schema import COST_COLUMNS, call_schema
+from rollups.schema import COST_COLUMNS
 
 CALLS: Final = "calls"
-FACTS: Final = tuple(name for name in INPUT_FIELDS if name in call_schema().names)
-"""Columns of a call on which its price depends."""
 
 ENCODED: Final = (
     *CallKey._fields,
@@ -71,13 +69,14 @@ def read_calls(
 
         period: Rows outside of it are left out.
 
-        columns: Wanted beside `FACTS`, `COST_COLUMNS` and ``span_id``, ``trace_id``.
+        columns: Wanted beside `STORED_FACTS`, `COST_COLUMNS`, ``span_id`` and
+            ``trace_id``.
 
     Raises:
         LakeError: The object is damaged.
-        IncompleteCallsError: An older version wrote it, without all of `FACTS`.
+        IncompleteCallsError: An older version wrote it, without all of `STORED_FACTS`.
     """
-    needed = (*FACTS, *COST_COLUMNS, "trace_id", "span_id")
+    needed = (*STORED_FACTS, *COST_COLUMNS, "trace_id", "span_id")
     wanted = list(dict.fromkeys((*needed, *columns)))
     for calls in target.read_parts(key, wanted, encoded=ENCODED):
         missing = set(needed) - set(calls.column_names)

@@ -1,7 +1,5 @@
 """What if: the same calls by other facts or another book, and the difference."""
 
-import functools
-import importlib.resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +19,7 @@ from collector.repricing.facts import change_facts
 from collector.repricing.stored import Mask
 from collector.repricing.sums import SUM_TYPE, merge_sums, sum_groups
 from collector.repricing.swaps import Swap, Where
+from collector.repricing.texts import query_sums, repricing_text
 from pricing import PriceBook, PriceBookError, price_calls
 
 _CALLS_AT_ONCE: Final = 250_000
@@ -150,11 +149,11 @@ def ask_what_if(settings: Settings, question: Question, period: Period) -> Answe
     """
     job = _Job(settings, question)
     uses_cache = any(swap.cache == "on" for swap in question.swaps)
-    name = "whatif_chains" if uses_cache else "whatif_calls"
+    text = repricing_text("whatif_chains" if uses_cache else "whatif_calls")
     parts = []
     with open_lake(Lake.of(settings), period=period, needed=("calls",)) as connection:
         try:
-            found = connection.sql(_text(name), params={"feature": question.feature})
+            found = connection.sql(text, params={"feature": question.feature})
             for batch in found.to_arrow_reader(_CALLS_AT_ONCE):
                 calls = pa.Table.from_batches([batch])
                 calls = calls.filter(pa.array(question.where.fits(calls)))
@@ -167,8 +166,8 @@ def ask_what_if(settings: Settings, question: Question, period: Period) -> Answe
     return Answer(
         question,
         period,
-        _query("whatif_differences", compared),
-        plain_rows(_query("whatif_totals", compared))[0],
+        query_sums("whatif_differences", compared),
+        plain_rows(query_sums("whatif_totals", compared))[0],
     )
 
 
@@ -269,15 +268,3 @@ def _with_overlay(book: PriceBook, path: Path) -> PriceBook:
     except (PriceBookError, OSError) as error:
         message = f"prices: {error}"
         raise ConfigError(message) from None
-
-
-def _query(name: str, compared: pa.Table) -> pa.Table:
-    with duckdb.connect() as connection:
-        connection.register("compared", compared)
-        return connection.sql(_text(name)).to_arrow_table()
-
-
-@functools.cache
-def _text(name: str) -> str:
-    folder = importlib.resources.files("collector.repricing") / "sql"
-    return (folder / f"{name}.sql").read_text()
