@@ -19,15 +19,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
+from proto_handlers.fixed_texts import hex_texts
+
 _Words = npt.NDArray[np.uint64]
 _Buffer = bytes | memoryview
 
 _V0, _V1 = 0x736F6D6570736575, 0x646F72616E646F6D
 _V2, _V3 = 0x6C7967656E657261, 0x7465646279746573
 _DIGEST_BYTES: Final = 16
-_HEX: Final = np.frombuffer(
-    "".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16
-)
 
 
 def keyed_hashes(texts: Iterable[_Buffer], key: bytes) -> pa.StringArray:
@@ -44,11 +43,8 @@ def keyed_hashes(texts: Iterable[_Buffer], key: bytes) -> pa.StringArray:
     messages = np.frombuffer(digests, "<u8").reshape(-1, 2)
     secret = hashlib.blake2b(key, digest_size=_DIGEST_BYTES).digest()
     sealed = siphash(messages, np.frombuffer(secret, "<u8"))
-    digits = _HEX[np.frombuffer(sealed.astype("<u8").tobytes(), np.uint8)]
-    ends = np.arange(len(messages) + 1, dtype=np.int32) * (2 * _DIGEST_BYTES)
-    return pa.StringArray.from_buffers(
-        len(messages), pa.py_buffer(ends), pa.py_buffer(digits.tobytes())
-    )
+    raw = np.frombuffer(sealed.astype("<u8").tobytes(), np.uint8)
+    return hex_texts(raw, _DIGEST_BYTES)
 
 
 def siphash(messages: _Words, key: _Words) -> _Words:

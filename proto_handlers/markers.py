@@ -3,13 +3,14 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from proto_handlers.attributes import offsets_in, spread
-from proto_handlers.columns import NONE, Chosen, Ints, whole_numbers
+from proto_handlers.columns import NONE, Chosen, whole_numbers
+from proto_handlers.fixed_texts import fixed_texts
 from proto_handlers.scalars import NO_TEXT, ZERO_LENGTH
+from proto_handlers.values import texts_between
 
 _FORM: Final = r"^bytes=(?P<bytes>\d+)(?:;hash=(?P<hash>[0-9a-f]{32}))?$"
 _HEAD: Final = np.frombuffer(b"bytes=", np.uint8)
@@ -52,21 +53,10 @@ def _as_written(texts: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray] 
         and _IS_HEX[digits].all()
     ):
         return None
-    return _between(data, start + len(_HEAD), tail_start), _hex_texts(digits)
-
-
-def _between(data: pa.Buffer, start: Ints, end: Ints) -> pa.StringArray:
-    bounds = np.empty(2 * len(start), np.int32)
-    bounds[0::2], bounds[1::2] = start, end
-    whole = pa.StringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), data)
-    return whole.take(pa.array(np.arange(0, len(whole), 2, dtype=np.int32)))
-
-
-def _hex_texts(digits: npt.NDArray[np.uint8]) -> pa.StringArray:
-    bounds = np.arange(len(digits) + 1, dtype=np.int32) * _HASH_LENGTH
-    return pa.StringArray.from_buffers(
-        len(digits), pa.py_buffer(bounds), pa.py_buffer(digits.tobytes())
-    )
+    places = pa.array(np.arange(0, 2 * len(start), 2, dtype=np.int32))
+    sizes = texts_between(data, start + len(_HEAD), tail_start).take(places)
+    hashes = fixed_texts(digits.tobytes(), len(digits), _HASH_LENGTH)
+    return sizes.cast(pa.string()), hashes
 
 
 def _as_told(texts: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:

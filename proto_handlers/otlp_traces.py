@@ -20,6 +20,7 @@ from proto_handlers.attributes import (
 from proto_handlers.content import ContentPolicy, reduce_content
 from proto_handlers.events import found_in_events, tool_contents
 from proto_handlers.extraction import Scoped, extract
+from proto_handlers.fixed_texts import hex_texts
 from proto_handlers.projection import RequestHandler, trace_handler
 from proto_handlers.scalars import NO_CODE, NO_TEXT, ZERO_LENGTH, word
 from proto_handlers.schema import RAW_SCHEMA
@@ -37,9 +38,6 @@ _KINDS: Final = pa.array(
 _STATUSES: Final = pa.array(["UNSET", "OK", "ERROR"], pa.string())
 _AFTER_FIRST_LINE: Final = r"(?s)^([^\n]{0,256}).*$"
 _LAST_NANO: Final = np.uint64(2**63 - 1)
-_HEX: Final = np.frombuffer(
-    "".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16
-)
 _ENVIRONMENT_KEYS: Final = ("deployment.environment.name", "deployment.environment")
 
 
@@ -303,9 +301,7 @@ def hex_text(ids: pa.BinaryArray, width: int) -> pa.StringArray:
         ids = pc.if_else(right, ids, zeros)
     fixed = ids.cast(pa.binary(width))
     raw = np.frombuffer(fixed.buffers()[1], np.uint8, len(ids) * width, fixed.offset)
-    text = pa.py_buffer(_HEX[raw].tobytes())
-    offsets = pa.py_buffer(np.arange(len(ids) + 1, dtype=np.int32) * (2 * width))
-    array = pa.StringArray.from_buffers(len(ids), offsets, text)
+    array = hex_texts(raw, width)
     is_zero = pc.equal(ids, zeros)
     if not pc.any(is_zero).as_py():
         return array

@@ -50,7 +50,7 @@ def read_values(values: pa.BinaryArray) -> tuple[pa.BinaryArray, Slots]:
     slots = np.full(count, -1, np.int32)
 
     strings, text_start = _strings(wire, start, size, np.flatnonzero(tag == _STRING))
-    pools = [_between(data, text_start, (start + size)[strings])]
+    pools = [texts_between(data, text_start, (start + size)[strings])]
     slots[strings] = 2 * np.arange(len(strings), dtype=np.int32)
     done = len(pools[0])
     is_open = size > 0
@@ -101,7 +101,7 @@ def _strings(
     return rows, text
 
 
-def _between(data: pa.Buffer, start: _Ints, end: _Ints) -> pa.BinaryArray:
+def texts_between(data: pa.Buffer, start: _Ints, end: _Ints) -> pa.BinaryArray:
     """Return texts as every second entry of an array over the same bytes."""
     bounds = np.empty(2 * len(start), np.int32)
     bounds[0::2], bounds[1::2] = start, end

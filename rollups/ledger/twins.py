@@ -9,7 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rollups.ledger.columns import NONE, Ints, Mask, codes_of, known, starts_of
-from rollups.ledger.pairs import Pairs, all_pairs, in_mixed_groups, kin_pairs, pool_of
+from rollups.ledger.pairs import (
+    Pairs,
+    Pool,
+    all_pairs,
+    in_mixed_groups,
+    kin_pairs,
+    pool_of,
+)
 from rollups.ledger.spans import Spans
 
 _LIBRARY_MADE_LENGTH: Final = 8
@@ -47,27 +54,25 @@ def group_calls(spans: Spans, candidates: Ints, failed: Mask) -> Ints:
         return label
     id_kind = _id_kinds(column)
     units = _Units(label, trace, scope=scope, id_kind=id_kind)
-    rows = units.open_rows()
-    if len(rows):
-        pool = pool_of(
+
+    def pool_of_rows(rows: Ints) -> Pool:
+        return pool_of(
             spans,
             candidates[rows],
             scope=scope[rows],
             id_kind=id_kind[rows],
             failed=failed,
         )
+
+    rows = units.open_rows()
+    if len(rows):
+        pool = pool_of_rows(rows)
         kin = kin_pairs(spans, pool)
         counted = pool.has_usage[kin.one] & pool.has_usage[kin.other]
         units.join(rows, Pairs(kin.one[counted], kin.other[counted]))
         rows = units.open_rows()
     if len(rows):
-        pool = pool_of(
-            spans,
-            candidates[rows],
-            scope=scope[rows],
-            id_kind=id_kind[rows],
-            failed=failed,
-        )
+        pool = pool_of_rows(rows)
         units.join(rows, all_pairs(spans, pool))
     return units.label
 
