@@ -34,10 +34,9 @@ def trace_numbers(trace_ids: pa.Array | pa.ChunkedArray) -> Traces:
         trace_ids = trace_ids.combine_chunks()
     if not len(trace_ids):
         return np.zeros(0, np.uint64)
-    lengths = pc.fill_null(pc.binary_length(trace_ids), 0)
-    if not pc.all(pc.equal(lengths, 32)).as_py():
+    is_id = pc.equal(pc.fill_null(pc.binary_length(trace_ids), 0), 32)
+    if not pc.all(is_id).as_py():
         # Findings about no single trace, and what rules of the user's may return.
-        is_id = pc.equal(lengths, 32)
         trace_ids = pc.if_else(is_id, trace_ids, pa.scalar("0" * 32))
     _, offsets, data = trace_ids.buffers()
     start = np.frombuffer(offsets, np.int32)[trace_ids.offset]

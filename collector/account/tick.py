@@ -15,6 +15,7 @@ from collector.account.findings import Rules
 from collector.account.housekeeping import Housekeeping
 from collector.account.intake import Intake, Taken
 from collector.account.metrics import count_taken, show_costs
+from collector.account.pace import due_after
 from collector.account.publish import (
     outdated,
     publish_partitions,
@@ -166,7 +167,7 @@ class Account:
         rows = self._teller.told(current, now)
         if self._alerts.observe(rows, now=now, settings=self._settings.alerts):
             self._wake_alerts()
-        self._tell_again = _due_after(started, _TELL_SHARE)
+        self._tell_again = due_after(started, _TELL_SHARE)
         self._tell_due = max(self._tell_again, time.monotonic() + _TELL_SECONDS)
 
     def _publish(self, *, is_behind: bool) -> None:
@@ -181,13 +182,13 @@ class Account:
             is_small = largest < _SMALL_HOUR_CALLS
             share = _SMALL_PUBLISH_SHARE if is_small else _PUBLISH_SHARE
             share = _BEHIND_PUBLISH_SHARE if is_behind else share
-            self._publish_due = _due_after(started, share)
+            self._publish_due = due_after(started, share)
         started = time.monotonic()
         if store.dirty_days and started >= self._rollups_due:
             files += self._publish_rollups()
             show_costs(store, datetime.now(UTC))
             share = _BEHIND_PUBLISH_SHARE if is_behind else _PUBLISH_SHARE
-            self._rollups_due = _due_after(started, share)
+            self._rollups_due = due_after(started, share)
         if files:
             store.commit()
             log.debug("tables_published", files=files)
@@ -245,9 +246,9 @@ class Account:
         """
         started = time.monotonic()
         if self.index_hour():
-            return _due_after(started, _INDEX_SHARE)
+            return due_after(started, _INDEX_SHARE)
         if self._house.once(datetime.now(UTC)):
-            return _due_after(started, _HOUSE_SHARE)
+            return due_after(started, _HOUSE_SHARE)
         return started + _HOUSE_SECONDS
 
     def index_hour(self) -> bool:
@@ -278,12 +279,6 @@ class Account:
             "unindexed_hours": len(self.store.unindexed),
             "taken": dict(self.store.taken),
         }
-
-
-def _due_after(started: float, share: float) -> float:
-    """Return when work begun at *started* may be done again to take *share* of time."""
-    now = time.monotonic()
-    return now + (now - started) * (1 / share - 1)
 
 
 def store_schemas(settings: Settings) -> dict[str, pa.Schema]:

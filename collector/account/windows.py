@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.account.findings import FAILED_RULE, LOOK_BACK, Look, Rules
+from collector.account.pace import due_after
 from collector.account.segments import trace_numbers
 from collector.account.store import Store
 from collector.lake.layout import Partition, fit, part_key
@@ -17,6 +18,7 @@ from collector.lake.target import Target
 _SHARES: Final = {Look.WINDOWS: 0.1, Look.HISTORY: 0.02}
 """Part of the time that each look may take: history reads a week of chains."""
 _BEHIND: Final = 0.4
+"""Part of that share which is left while rows wait to be taken."""
 
 
 @dataclass
@@ -71,9 +73,8 @@ class Windows:
             started = time.monotonic()
             if pace.is_wanted and (at_once or started >= pace.due):
                 self._ask(look, pace, now)
-                spent = time.monotonic() - started
                 share = _SHARES[look] * (_BEHIND if is_behind else 1.0)
-                pace.due = started + spent / share
+                pace.due = due_after(started, share)
                 looked = True
         return looked
 
@@ -107,7 +108,7 @@ class Windows:
             key = part_key(name, Partition(hour))
             if hour < first or not self._target.has(key):
                 continue
-            older = self._target.read(key)
+            older = self._target.read(key, columns)
             known = self._store.knows(trace_numbers(older.column("trace_id")))
             parts.append(fit(older.filter(pa.array(~known)), rows.schema))
         return pa.concat_tables(parts)

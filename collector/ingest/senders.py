@@ -19,7 +19,6 @@ from collector.files import locked
 from collector.journal import Journal, JournalReader, pack
 from collector.lake.books import Books, book_of
 from collector.lake.compaction import finish_compactions
-from collector.lake.handoff import Handoff
 from collector.lake.target import open_target
 from collector.telemetry import read_statuses
 
@@ -135,7 +134,6 @@ class OwnHands:
                 self._books,
                 policy=open_content_policy(settings, self._target),
                 dimensions=settings.dimensions,
-                handoff=Handoff(settings.handoff_dir, settings.dimensions),
             )
             self._exits = exits.pop_all()
         return self
