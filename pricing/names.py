@@ -67,7 +67,7 @@ CATALOG_SELLER: Final = {"vertex": "google"}
 """Sellers that ``genai-prices`` keeps under another provider's id."""
 
 _CLOSED: Final = (
-    (re.compile(r"(anthropic\.)?claude-"), "anthropic"),
+    (re.compile(r"claude-"), "anthropic"),
     (
         re.compile(
             r"(gpt-(?!oss|j|neo|2\b)\d|o[134](-|$)|chatgpt-|gpt-(image|audio|realtime)"
@@ -95,6 +95,18 @@ _OPEN: Final = (
 )
 """Models others sell too: taken for their maker's only if no provider is named."""
 
+_BEDROCK: Final = re.compile(
+    r"arn:aws[a-z-]*:bedrock:"
+    r"|((us-gov|us|eu|apac|jp|au|ca|global)\.)?(anthropic|amazon)\.[a-z]"
+    r"|(us-gov|us|eu|apac|jp|au|ca|global)\.[a-z0-9]+\.[a-z]"
+    r"|[a-z0-9]+\.[a-z][a-z0-9.-]*-(v\d+|\d+:\d+|v\d+:\d+)$"
+)
+"""
+Bedrock's own ids: of a resource, of an inference profile, of a model by its maker.
+
+Oracle, too, writes ``maker.model``, but of neither of the two and without a version.
+"""
+
 
 def seller_of(provider: str | None) -> str | None:
     """Return the seller for a provider name as sent, or None if it names none."""
@@ -114,13 +126,18 @@ def guess_seller(provider: str | None, model: str) -> str | None:
 
     Args:
         provider: Name as sent. Of a seller known to us it settles the question,
-            but for OpenAI's: its client calls everyone's endpoints.
+            but for OpenAI's: its client calls everyone's endpoints. An id that only
+            Bedrock gives tells more: Anthropic's client says ``anthropic`` there, too.
 
         model: Model name in lower case.
     """
     named = (provider or "").strip().lower()
     seller = seller_of(named)
-    if named in OWN_HARDWARE or seller not in (None, "openai"):
+    if named in OWN_HARDWARE:
+        return None
+    if _BEDROCK.match(model):
+        return "aws"
+    if seller not in (None, "openai"):
         return None
     head, slash, tail = model.partition("/")
     if slash and head in _SELLER_OF:
