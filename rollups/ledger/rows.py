@@ -159,18 +159,28 @@ def _hides_cache(spans: Spans, calls: Calls, columns: Columns) -> Mask:
 
 
 def _hides_calls(spans: Spans, calls: Calls) -> Mask:
-    """
-    Return the calls that stand for several, of which they count one.
+    """Return the calls that stand for several, of which they count one."""
+    part = spans.flags("usage_incomplete")
+    loops = part.copy()
+    loops[_ran_tools(spans)] = True
+    return ~calls.all(~loops) & ~calls.total | calls.all(part)
 
-    Google's SDK calls tools and the model again inside one call: the tools' spans are
-    below it, where no single request can have any.
+
+def _ran_tools(spans: Spans) -> Ints:
     """
-    part = np.append(spans.flags("usage_incomplete"), False)
-    tools = spans.words("span_role", ("tool",))
-    part[spans.tree.up[:-1][tools]] = True
-    return ~calls.all(~part[:-1]) & ~calls.total | calls.all(
-        spans.flags("usage_incomplete")
-    )
+    Return the calls that ran tools, so that they asked the model again.
+
+    Google's SDK does so inside one call. A library that has an agent's span around the
+    call has one for each request as well: there a tool began while the answer came.
+    """
+    caller = spans.tree.up[:-1][spans.words("span_role", ("tool",))]
+    caller = np.unique(caller[caller < spans.size])
+    caller = caller[spans.flags("is_call")[caller]]
+    if not len(caller):
+        return caller
+    agent = spans.tree.nearest(spans.roles("agent"))[caller]
+    scope = np.append(spans.codes("scope_name"), NONE)
+    return caller[scope[agent] != scope[caller]]
 
 
 def _uncached(columns: Columns) -> pa.Array:

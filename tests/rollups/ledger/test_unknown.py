@@ -45,11 +45,19 @@ def test_a_call_without_usage_hides_no_cache():
 
 def test_a_call_that_runs_tools_itself_counts_one_of_several_calls():
     alone = call(2, 1)
-    looping = call(3, 1, at=50, ms=40)
+    looping = call(3, 1, at=50, ms=40, scope_name="sdk")
 
     spans = (agent(1), alone, looping, tool(4, 3, at=60), tool(5, 1, at=95))
 
     assert flags_of(*spans, name="usage_incomplete") == [False, True]
+
+
+def test_a_tool_that_an_agent_library_runs_while_the_answer_comes_hides_no_call():
+    streaming = call(2, 1, ms=40)
+
+    spans = (agent(1), streaming, tool(3, 2, at=20, ms=30), call(4, 1, at=60))
+
+    assert flags_of(*spans, name="usage_incomplete") == [False, False]
 
 
 def test_a_run_total_is_complete_although_tools_ran_below_it():
