@@ -51,7 +51,7 @@ def sums_of(tables):
 def test_sums_are_what_the_model_server_billed(scenario, order, tmp_path):
     folder = FOLDER / scenario
     requests = list(requests_of(folder))
-    with Workshop(tmp_path) as workshop:
+    with Workshop(tmp_path, rollups=False, rules=False) as workshop:
         workshop.run(*(requests if order == "as sent" else requests[::-1]))
 
         tables = workshop.published()
@@ -61,7 +61,7 @@ def test_sums_are_what_the_model_server_billed(scenario, order, tmp_path):
 
 def test_a_library_that_drops_the_cache_is_said_to_do_so(tmp_path):
     folder = FOLDER / "otel-openai-v2" / "openai-chat"
-    with Workshop(tmp_path) as workshop:
+    with Workshop(tmp_path, rollups=False, rules=False) as workshop:
         workshop.run(*requests_of(folder))
 
         (call,) = workshop.published()["calls"]

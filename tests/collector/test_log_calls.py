@@ -85,7 +85,7 @@ LLM_REQUEST = code_span(
 @pytest.fixture
 def published(tmp_path):
     def publish(*requests):
-        with Workshop(tmp_path) as workshop:
+        with Workshop(tmp_path, rollups=False, rules=False) as workshop:
             workshop.run(*requests)
             tables = workshop.published()
         return tables["calls"], tables["excluded"]
@@ -164,7 +164,7 @@ def test_a_details_event_alone_is_a_call(published):
 
 
 def test_other_log_records_leave_nothing(tmp_path):
-    with Workshop(tmp_path) as workshop:
+    with Workshop(tmp_path, rollups=False, rules=False) as workshop:
         workshop.run(
             log({"input_tokens": 5}, scope="app", body="hello"),
             log(API_REQUEST | {"event.name": "user_prompt"}, scope="app"),
@@ -175,7 +175,7 @@ def test_other_log_records_leave_nothing(tmp_path):
 
 def test_content_of_an_event_does_not_reach_the_lake(tmp_path):
     said = {"gen_ai.input.messages": "ΨΨΨΨ", "gen_ai.output.messages": ["ΨΨΨΨ"]}
-    with Workshop(tmp_path) as workshop:
+    with Workshop(tmp_path, rollups=False, rules=False) as workshop:
         workshop.run(log(CHAT | said, scope="app", event_name=DETAILS, body="ΨΨΨΨ"))
 
         (row,) = workshop.stored_spans()

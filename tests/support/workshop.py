@@ -18,21 +18,33 @@ from collector.lake.layout import LEDGER_TABLES
 from collector.lake.local import LocalTarget
 from pricing import bundled_book
 from proto_handlers.content import ContentPolicy
+from rollups.registry import find_rules
 
 
 class Workshop:
     """
     Opens what a role needs when it is used; `reopen` is a restart.
 
-    Without *rollups* those are not published, which is most of what a test takes.
+    Without *rollups* those are not published, and without *rules* there are no
+    findings, which is most of what a test takes.
     """
 
     def __init__(
-        self, folder: Path, *, wrap=lambda target: target, rollups=True, **settings
+        self,
+        folder: Path,
+        *,
+        wrap=lambda target: target,
+        rollups=True,
+        rules=True,
+        **settings,
     ):
         self.settings = load_settings().model_copy(
             update={"data_dir": folder, **settings}
         )
+        if not rules:
+            names = tuple(rule.name for rule in find_rules())
+            off = self.settings.rules.model_copy(update={"disabled": names})
+            self.settings = self.settings.model_copy(update={"rules": off})
         self.wrap = wrap
         self.rollups = rollups
         self.exits = ExitStack()

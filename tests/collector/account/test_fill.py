@@ -43,7 +43,7 @@ def send_hours_ago(shop, hours, **run):
 
 
 def test_filling_changes_nothing_that_is_published(tmp_path):
-    with Workshop(tmp_path, rollups=False) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         for hours in (50, 30, 3, 1, 0):
             send_hours_ago(shop, hours)
         before = shop.published()
@@ -58,7 +58,7 @@ def test_filling_changes_nothing_that_is_published(tmp_path):
 
 
 def test_only_new_hours_and_those_of_commit_records_are_taken(tmp_path):
-    with Workshop(tmp_path, rollups=False) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         old, older = (send_hours_ago(shop, hours) for hours in (30, 50))
         send_hours_ago(shop, 40)
         new = send_hours_ago(shop, 0)
@@ -76,7 +76,7 @@ def test_late_spans_find_their_trace_in_hours_that_were_not_filled(
     tmp_path, is_indexed
 ):
     run = Run(time.time_ns() - 30 * HOUR_NANO, feature="refund")
-    with Workshop(tmp_path, rollups=False) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         shop.run(request(*run.chats()))
         send_hours_ago(shop, 0)
         forget_commits(shop)
@@ -95,7 +95,7 @@ def test_late_spans_find_their_trace_in_hours_that_were_not_filled(
 
 def test_what_is_drained_but_not_taken_is_taken_once(tmp_path):
     run = Run(time.time_ns() - 30 * HOUR_NANO, feature="refund")
-    with Workshop(tmp_path, rollups=False) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         shop.run(request(*run.chats()[:4]))
         send_hours_ago(shop, 0)
         forget_commits(shop)
@@ -115,7 +115,7 @@ def test_what_is_drained_but_not_taken_is_taken_once(tmp_path):
 
 
 def test_files_that_a_power_cut_left_cut_off_do_no_harm(tmp_path, monkeypatch):
-    with Workshop(tmp_path, rollups=False) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         run = send_hours_ago(shop, 0)
         folder = shop.settings.state_dir / "account" / "evicted"
         folder.mkdir()
@@ -128,7 +128,7 @@ def test_files_that_a_power_cut_left_cut_off_do_no_harm(tmp_path, monkeypatch):
 
 
 def test_filling_that_was_given_up_begins_again(tmp_path):
-    with Workshop(tmp_path, rollups=False) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         run = send_hours_ago(shop, 0)
         lose_state(shop)
 
@@ -144,7 +144,7 @@ def test_filling_that_was_given_up_begins_again(tmp_path):
 
 
 def test_a_damaged_object_is_set_aside_and_the_others_go_on(tmp_path):
-    with Workshop(tmp_path, rollups=False) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         old, new = send_hours_ago(shop, 30), send_hours_ago(shop, 0)
         more = Run(new.start_unix_nano)
         for key in shop.target.keys("spans"):
@@ -158,7 +158,7 @@ def test_a_damaged_object_is_set_aside_and_the_others_go_on(tmp_path):
 
 
 def test_an_hour_published_with_other_columns_gets_those_of_now(tmp_path):
-    with Workshop(tmp_path, rollups=False) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         send_hours_ago(shop, 30)
         send_hours_ago(shop, 0)
         forget_commits(shop)

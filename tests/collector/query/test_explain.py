@@ -77,7 +77,7 @@ def test_a_receipt_shows_every_product_and_the_tier(tmp_path):
         "gen_ai.provider.name": "anthropic",
         "gen_ai.request.model": "claude-sonnet-4-5",
     }
-    with Workshop(tmp_path) as shop:
+    with Workshop(tmp_path, rollups=False, rules=False) as shop:
         shop.run(request(span(1, name="chat", attributes=call | counts)))
         (row,) = shop.stored_spans()
 

@@ -40,14 +40,14 @@ def lakes(tmp_path_factory):
     sent = requests()
     folder = tmp_path_factory.mktemp("restated")
     half = book_with(folder, HALF_PRICE)
-    with Workshop(folder) as shop:
+    with Workshop(folder, rules=False) as shop:
         shop.run(*sent)
         reprice(shop.settings, ALWAYS, half)
         restated = shop.settings
     other = tmp_path_factory.mktemp("other")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workshop.bundled_book", lambda: half)
-        with Workshop(other) as shop:
+        with Workshop(other, rules=False) as shop:
             shop.run(*sent)
             return restated, shop.settings
 

@@ -68,7 +68,7 @@ def ask(settings, statement, **more):
 
 
 @given(st.lists(facts, min_size=1, max_size=12))
-@settings(deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_stored_call_priced_again_by_its_book_costs_what_is_recorded(rows):
     with tempfile.TemporaryDirectory() as folder:
         stored = priced_lake(Path(folder), rows)
