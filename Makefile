@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONSAFEPATH := 1
+# Empty is off: without bytecode every role that starts compiles all it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test e2e check fmt wheel-test bench docs clean
 
@@ -14,7 +16,7 @@ help:  ## list the targets
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1' 'uv>=0.9' -c constraints.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python -e . --group dev -c constraints.txt
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -e . --group dev -c constraints.txt
 	@touch $@
 
 setup: $(STAMP)  ## make the virtual environment with everything in it
@@ -42,7 +44,7 @@ wheel-test: setup  ## build the wheel and run the tests on it in a fresh environ
 	rm -rf dist .venv-wheel
 	$(BIN)/uv build -q --wheel --python $(BIN)/python
 	$(PYTHON) -m venv .venv-wheel
-	$(BIN)/uv pip install -q --python .venv-wheel/bin/python dist/*.whl --group test -c constraints.txt
+	$(BIN)/uv pip install -q --compile-bytecode --python .venv-wheel/bin/python dist/*.whl --group test -c constraints.txt
 	SPANLEDGER_EXPECT_WHEEL=1 .venv-wheel/bin/python -P -m pytest -q \
 	    -n $(WORKERS) --dist loadfile
 
