@@ -17,8 +17,10 @@ from proto_handlers.markers import read_markers
 from proto_handlers.scalars import (
     FALSE,
     NO_COUNT,
+    NO_FLAG,
     NO_NUMBER,
     NO_TEXT,
+    TRUE,
     number,
     word,
 )
@@ -49,7 +51,15 @@ _TOOL_NAME: Final = (
 _OTHER_ERROR: Final = "_OTHER"
 _LEAST_ERROR_STATUS: Final = 400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_THRESHOLD: Final = re.compile(r"(?:^|,)ot=(?:[^,]*;)?th:([0-9a-f]{1,14})(?:[;,]|$)")
+_SAMPLING: Final = re.compile(r"(?:^|,)\s*ot=([^,]*)")
+_THRESHOLD: Final = re.compile(r"(?:^|;)th:([0-9a-f]{1,14})\s*(?:;|$)")
+_POWER: Final = re.compile(r"(?:^|;)p:(\d{1,2})\s*(?:;|$)")
+_NEVER_SAMPLED: Final = 63
+_SAID_STATUS: Final = re.compile(
+    r"\b(?:error|status|http)(?: code)?\W{0,3}([45]\d\d)\b", re.IGNORECASE
+)
+_NAMESPACE: Final = re.compile(r"[^|:]+:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}(\||$)")
+_OUTGOING: Final = pa.array(["CLIENT", "PRODUCER"], pa.string())
 
 
 def details_of(
@@ -68,6 +78,8 @@ def details_of(
         silenced: By key, the spans whose value is not believed.
     """
     read: dict[str, pa.Array] = {name: chosen.text(name) for name in _TEXTS}
+    read["run_key"] = per_distinct(read["run_key"], _run_key, pa.string())
+    read["workflow_name"] = per_distinct(read["workflow_name"], _only, pa.string())
     read["step"] = chosen.number("step").to_arrow()
     read["resend_count"] = _resends(chosen)
     read["result_tokens"] = chosen.number("result_tokens").to_arrow()
@@ -75,13 +87,18 @@ def details_of(
     read["region"] = pc.coalesce(
         chosen.text("region"), chosen.mapped("server_address", _region, pa.string())
     )
-    read["streaming"] = chosen.mapped("streaming", _flag, pa.bool_())
+    read["http_route"] = _routes(read["http_route"], columns["kind"])
+    streaming = chosen.mapped("streaming", _flag, pa.bool_())
     read["finish_reason"] = chosen.mapped("finish_reason", _reason, pa.string())
-    read["error_type"] = _errors(chosen, columns["status_code"], silenced)
+    read["error_type"] = _errors(chosen, columns, silenced)
     # Some give the whole answer's time as its first token's, if it is not streamed.
-    whole = pc.fill_null(pc.equal(read["streaming"], FALSE), FALSE)
+    whole = pc.fill_null(pc.equal(streaming, FALSE), FALSE)
     first_token = _first_token(chosen, columns["start_unix_nano"])
-    read["time_to_first_token_ms"] = pc.if_else(whole, NO_NUMBER, first_token)
+    first_token = pc.if_else(whole, NO_NUMBER, first_token)
+    # Who measured when the first token came was streaming.
+    came = pc.if_else(first_token.is_valid(), TRUE, NO_FLAG)
+    read["streaming"] = pc.coalesce(streaming, came)
+    read["time_to_first_token_ms"] = first_token
     read["tool_name"] = _tool_names(read["tool_name"], columns)
     read |= _contents(chosen, columns["span_role"])
     read["sampling_weight"] = pc.fill_null(
@@ -143,16 +160,46 @@ def _reason(text: str) -> str | None:
     return text.rpartition("FinishReason.")[2].lower() or None
 
 
+def _run_key(text: str) -> str | None:
+    """Return the graph that a LangGraph namespace is a node of; null in the whole."""
+    if _NAMESPACE.match(text):
+        return text.rpartition("|")[0] or None
+    return text
+
+
+def _only(text: str) -> str | None:
+    """Return the one item of a JSON list, null of several; else the text."""
+    if not text.startswith("["):
+        return text
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(items, list):
+        return text
+    return items[0] if len(items) == 1 and isinstance(items[0], str) else None
+
+
+def _routes(told: pa.StringArray, kinds: pa.StringArray) -> pa.StringArray:
+    """Return the routes that were served; Anthropic's SDK names the one it calls."""
+    if told.null_count == len(told):
+        return told
+    called = pc.fill_null(pc.is_in(kinds, value_set=_OUTGOING), FALSE)
+    return pc.if_else(called, NO_TEXT, told)
+
+
 def _errors(
-    chosen: Chosen, status: pa.StringArray, silenced: Mapping[str, Mask]
+    chosen: Chosen, columns: Mapping[str, pa.Array], silenced: Mapping[str, Mask]
 ) -> pa.StringArray:
     """
     Return why spans failed; null where they did not.
 
-    A failure that is the instrumentation's own is none of the call.
+    An HTTP status that only the description says, as ``Error code: 429``, is read
+    there. A failure that is the instrumentation's own is none of the call.
     """
     said = chosen.text("error_type")
-    failed = pc.equal(status, word("ERROR")).to_numpy(zero_copy_only=False)
+    failed = pc.equal(columns["status_code"], word("ERROR"))
+    failed = failed.to_numpy(zero_copy_only=False)
     codes = chosen.number("http_status")
     refused = codes.known & (codes.value >= _LEAST_ERROR_STATUS)
     own = silenced.get("error.type")
@@ -164,7 +211,15 @@ def _errors(
     unsaid = said.is_null().to_numpy(zero_copy_only=False)
     by_status = codes.to_arrow().cast(pa.string())
     said = pc.if_else(pa.array(unsaid & refused), by_status, said)
-    return pc.if_else(pa.array(unsaid & failed & ~refused), word(_OTHER_ERROR), said)
+    nameless = pa.array(unsaid & failed & ~refused)
+    described = pc.if_else(nameless, columns["status_message"], NO_TEXT)
+    described = per_distinct(described, _said_status, pa.string())
+    return pc.if_else(nameless, pc.fill_null(described, word(_OTHER_ERROR)), said)
+
+
+def _said_status(description: str) -> str | None:
+    found = _SAID_STATUS.search(description)
+    return found and found.group(1)
 
 
 def _first_token(chosen: Chosen, start: pa.Int64Array) -> pa.DoubleArray:
@@ -215,9 +270,19 @@ def _contents(chosen: Chosen, roles: pa.StringArray) -> dict[str, pa.Array]:
 
 
 def _weight(trace_state: str) -> float | None:
-    """Weight of a head-sampled span by its OpenTelemetry rejection threshold."""
-    found = _THRESHOLD.search(trace_state)
-    if not found:
+    """
+    Return the weight of a head-sampled span, null if trace state does not say it.
+
+    By its rejection threshold; else by the exponent that samplers gave before
+    (https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling).
+    """
+    told = _SAMPLING.search(trace_state)
+    if not told:
         return None
-    rejected = int(found.group(1).ljust(14, "0"), 16)
-    return 2**56 / (2**56 - rejected) if rejected < 2**56 else None
+    if found := _THRESHOLD.search(told.group(1)):
+        rejected = int(found.group(1).ljust(14, "0"), 16)
+        return 2**56 / (2**56 - rejected) if rejected < 2**56 else None
+    if found := _POWER.search(told.group(1)):
+        exponent = int(found.group(1))
+        return 0.0 if exponent >= _NEVER_SAMPLED else float(2**exponent)
+    return None

@@ -6,7 +6,13 @@ from typing import Final
 IDENTITY_KEYS: Final = MappingProxyType(
     {
         "tenant": ("spanledger.tenant", "tenant.id", "tenant", "app.tenant"),
-        "project": ("spanledger.project", "app.project", "project.name", "project"),
+        "project": (
+            "spanledger.project",
+            "app.project",
+            "project.name",
+            "project",
+            "openinference.project.name",
+        ),
         "environment": ("deployment.environment.name", "deployment.environment"),
         "feature": (
             "spanledger.feature",

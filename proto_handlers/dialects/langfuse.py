@@ -3,6 +3,11 @@
 from typing import Final
 
 from proto_handlers.dialects.dialect import Dialect, Document, Kind, Usage
+from proto_handlers.dialects.metadata import metadata_keys
+
+_METADATA: Final = metadata_keys(
+    "langfuse.trace.metadata.", "langfuse.observation.metadata."
+)
 
 LANGFUSE: Final = Dialect(
     name="langfuse",
@@ -14,16 +19,18 @@ LANGFUSE: Final = Dialect(
     keys={
         "request_model": ("langfuse.observation.model.name",),
         "provider": ("langfuse.observation.metadata.ls_provider",),
-        "conversation_id": ("langfuse.session.id", "langfuse.trace.session_id"),
-        "user_id": ("langfuse.user.id", "langfuse.trace.user_id"),
-        "tenant": (
-            "langfuse.trace.metadata.tenant",
-            "langfuse.observation.metadata.tenant",
+        **_METADATA,
+        "conversation_id": (
+            "langfuse.session.id",
+            "langfuse.trace.session_id",
+            *_METADATA["conversation_id"],
         ),
-        "feature": (
-            "langfuse.trace.metadata.feature",
-            "langfuse.observation.metadata.feature",
+        "user_id": (
+            "langfuse.user.id",
+            "langfuse.trace.user_id",
+            *_METADATA["user_id"],
         ),
+        "run_key": ("langfuse.observation.metadata.langgraph_checkpoint_ns",),
         "agent_name": (
             "langfuse.observation.metadata.lc_agent_name",
             "langfuse.trace.metadata.lc_agent_name",
@@ -31,7 +38,7 @@ LANGFUSE: Final = Dialect(
         "prompt_name": ("langfuse.observation.prompt.name",),
         "prompt_version": ("langfuse.observation.prompt.version",),
         "environment": ("langfuse.environment",),
-        "workflow_name": ("langfuse.trace.name",),
+        "workflow_name": ("langfuse.trace.name", "langfuse.trace.tags"),
         "finish_reason": ("langfuse.observation.metadata.finish_reason",),
         "first_token_time": ("langfuse.observation.completion_start_time",),
         "tool_call_id": ("langfuse.observation.metadata.tool_call_id",),

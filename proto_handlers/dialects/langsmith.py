@@ -10,6 +10,7 @@ from proto_handlers.dialects.dialect import (
     Lie,
     Usage,
 )
+from proto_handlers.dialects.metadata import metadata_keys
 
 LANGSMITH: Final = Dialect(
     name="langsmith",
@@ -19,17 +20,12 @@ LANGSMITH: Final = Dialect(
     scopes=("langsmith*",),
     signature=("langsmith.span.kind",),
     keys={
+        **metadata_keys("langsmith.metadata."),
         "provider": ("langsmith.metadata.ls_provider",),
         "request_model": ("langsmith.metadata.ls_model_name",),
-        "conversation_id": (
-            "langsmith.metadata.thread_id",
-            "langsmith.metadata.session_id",
-            "langsmith.metadata.conversation_id",
-        ),
-        "user_id": ("langsmith.metadata.user_id",),
-        "tenant": ("langsmith.metadata.tenant",),
-        "feature": ("langsmith.metadata.feature",),
         "agent_name": ("langsmith.metadata.lc_agent_name",),
+        "run_key": ("langsmith.metadata.langgraph_checkpoint_ns",),
+        "project": ("langsmith.trace.session_name",),
         "streaming": ("langsmith.metadata.stream",),
         "arguments_content": ("gen_ai.prompt",),
         "result_content": ("gen_ai.completion",),

@@ -9,6 +9,7 @@ from proto_handlers.dialects.dialect import (
     Kind,
     Usage,
 )
+from proto_handlers.dialects.metadata import NAMES, pattern_of
 
 _CALLS: Final = ("LLM", "EMBEDDING", "RERANKER")
 _IDS: Final = (
@@ -119,14 +120,12 @@ OPENINFERENCE: Final = Dialect(
             "openinference.span.kind",
             ("TOOL",),
         ),
+        *(Excerpt("metadata", name, (pattern_of(name),)) for name in NAMES),
         *(
             Excerpt("metadata", name, (rf'"{key}"\s*:\s*"(?P<found>[^"\\]+)"',))
             for name, key in (
-                ("feature", "feature"),
                 ("agent_name", "lc_agent_name"),
-                ("tenant", "tenant"),
-                ("user_id", "user_id"),
-                ("conversation_id", "thread_id"),
+                ("run_key", "langgraph_checkpoint_ns"),
             )
         ),
     ),

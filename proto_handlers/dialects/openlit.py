@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from proto_handlers.dialects.dialect import Dialect, Lie, Usage
+from proto_handlers.dialects.dialect import Dialect, Kind, Lie, Usage
+from proto_handlers.dialects.otel_genai import GENAI_KIND
 
 _FAILURES_OF_ITS_OWN: Final = (
     "AttributeError|TypeError|KeyError|IndexError|NameError|UnboundLocalError"
@@ -16,6 +17,12 @@ OPENLIT: Final = Dialect(
     "own exceptions end spans whose request succeeded. LangGraph's nodes and the "
     "OpenAI Agents SDK's turns call themselves agents; the graph is one",
     scopes=("openlit", "openlit.*"),
+    keys={
+        "user_id": ("gen_ai.request.user",),
+        "environment": ("gen_ai.environment",),
+    },
+    # A hand-off is told as an agent's span, with the agent that hands off.
+    kinds=(Kind(key="gen_ai.agent.source", operations={"*": "handoff"}), GENAI_KIND),
     names={"invoke_agent": "agent_step"},
     usage=(
         Usage(input="exclusive", scope=r"\.(anthropic|bedrock)$"),

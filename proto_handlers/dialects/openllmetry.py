@@ -3,8 +3,10 @@
 from typing import Final
 
 from proto_handlers.dialects.dialect import Dialect, Document, Kind, Lie, Usage
+from proto_handlers.dialects.metadata import metadata_keys
 
 _PYTHON: Final = "opentelemetry.instrumentation."
+_ASSOCIATIONS: Final = metadata_keys("traceloop.association.properties.")
 
 OPENLLMETRY: Final = Dialect(
     name="openllmetry",
@@ -50,6 +52,9 @@ OPENLLMETRY: Final = Dialect(
     ),
     signature=("traceloop.span.kind", "llm.request.type"),
     keys={
+        **_ASSOCIATIONS,
+        # What an app associates goes before LangGraph's thread.
+        "conversation_id": tuple(reversed(_ASSOCIATIONS["conversation_id"])),
         "workflow_name": ("traceloop.workflow.name", "crewai.crew.name"),
         "total_tokens": ("llm.usage.total_tokens",),
         "cache_read_tokens": ("gen_ai.usage.cache_read_input_tokens",),
@@ -59,14 +64,7 @@ OPENLLMETRY: Final = Dialect(
         "result_content": ("traceloop.entity.output",),
         "input_content": ("gen_ai.prompt", "traceloop.entity.input"),
         "agent_name": ("traceloop.association.properties.lc_agent_name",),
-        "conversation_id": (
-            "traceloop.association.properties.chat_id",
-            "traceloop.association.properties.session_id",
-            "traceloop.association.properties.thread_id",
-        ),
-        "user_id": ("traceloop.association.properties.user_id",),
-        "tenant": ("traceloop.association.properties.tenant",),
-        "feature": ("traceloop.association.properties.feature",),
+        "run_key": ("traceloop.association.properties.langgraph_checkpoint_ns",),
         "prompt_name": ("traceloop.prompt.key",),
         "prompt_version": ("traceloop.prompt.version",),
     },

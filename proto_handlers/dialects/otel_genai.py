@@ -154,6 +154,7 @@ OTEL_BEDROCK: Final = Dialect(
         "opentelemetry.instrumentation.genai.bedrock",
         "opentelemetry.instrumentation.botocore*",
     ),
+    own_keys={"resend_count": ("http.request.resend_count", "retry_attempts")},
     usage=(
         Usage(
             input="exclusive",

@@ -34,6 +34,7 @@ FOUND_TEXTS: Final = (
     "agent_name",
     "user_id",
     "conversation_id",
+    "run_key",
 )
 """Texts that decoding may find."""
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from proto_handlers.dialects.dialect import Dialect, Kind, Usage
+from proto_handlers.dialects.metadata import metadata_keys
 from proto_handlers.dialects.otel_genai import GENAI_KIND
 
 VERCEL_AI: Final = Dialect(
@@ -12,6 +13,7 @@ VERCEL_AI: Final = Dialect(
     scopes=("ai",),
     signature=("ai.operationId",),
     keys={
+        **metadata_keys("ai.telemetry.metadata.", "ai.settings.context."),
         "provider": ("ai.model.provider",),
         "request_model": ("ai.model.id",),
         "response_model": ("ai.response.model",),
@@ -40,13 +42,6 @@ VERCEL_AI: Final = Dialect(
         "arguments_content": ("ai.toolCall.args",),
         "result_content": ("ai.toolCall.result",),
         "input_content": ("ai.prompt.messages", "ai.values", "ai.value"),
-        "conversation_id": (
-            "ai.telemetry.metadata.sessionId",
-            "ai.settings.context.sessionId",
-        ),
-        "user_id": ("ai.telemetry.metadata.userId", "ai.settings.context.userId"),
-        "tenant": ("ai.telemetry.metadata.tenant", "ai.settings.context.tenant"),
-        "feature": ("ai.telemetry.metadata.feature", "ai.settings.context.feature"),
     },
     # As version 7 does.
     own_keys={"agent_name": ("ai.telemetry.functionId",)},

@@ -182,9 +182,24 @@ def test_counts_that_are_no_whole_numbers_are_unknown():
     assert row["cache_read_tokens"] is None
 
 
-def test_a_sampled_span_weighs_what_its_threshold_says():
-    assert read({}, trace_state="ot=th:8")["sampling_weight"] == 2.0
-    assert read({}, trace_state="vendor=1")["sampling_weight"] == 1.0
+@pytest.mark.parametrize(
+    ("trace_state", "weight"),
+    [
+        ("ot=th:8", 2.0),
+        ("ot=th:c;rv:f0000000000000", 4.0),
+        ("vendor=1, ot=rv:f0000000000000;th:e ", 8.0),
+        ("ot=th:0", 1.0),
+        ("ot=p:3;r:5,vendor=1", 8.0),
+        ("ot=p:8;th:8", 2.0),
+        ("ot=p:63", 0.0),
+        ("ot=xth:8", 1.0),
+        ("other=th:8", 1.0),
+        ("vendor=1", 1.0),
+        (None, 1.0),
+    ],
+)
+def test_a_sampled_span_weighs_what_its_trace_state_says(trace_state, weight):
+    assert read({}, trace_state=trace_state)["sampling_weight"] == weight
 
 
 def test_a_tool_span_keeps_hashes_of_arguments_and_result():
@@ -208,6 +223,54 @@ def test_a_failed_span_without_a_type_is_an_error():
     row = read({"gen_ai.operation.name": "chat"}, status_code="ERROR")
 
     assert row["error_type"] == "_OTHER"
+
+
+@pytest.mark.parametrize(
+    ("description", "error_type"),
+    [
+        ("Error code: 429 - rate limited", "429"),
+        ("HTTP 503: overloaded", "503"),
+        ("Request failed with status code 500", "500"),
+        ("max_tokens must be below 500", "_OTHER"),
+        ("Error code: 4290", "_OTHER"),
+    ],
+)
+def test_a_status_that_only_the_description_says_is_read_there(description, error_type):
+    failed = {"status_code": "ERROR", "status_message": description}
+    own = {"error.type": "RateLimitError"}
+
+    assert read({}, **failed)["error_type"] == error_type
+    assert read(own, **failed)["error_type"] == "RateLimitError"
+
+
+@pytest.mark.parametrize(
+    ("kind", "route"), [("SERVER", "/v1"), ("INTERNAL", "/v1"), ("CLIENT", None)]
+)
+def test_a_route_that_a_client_calls_is_none_that_was_served(kind, route):
+    assert read({"http.route": "/v1"}, kind=kind)["http_route"] == route
+
+
+@pytest.mark.parametrize(
+    ("attributes", "streaming", "first_token_ms"),
+    [
+        ({"gen_ai.response.time_to_first_chunk": "0.25"}, True, 250.0),
+        (
+            {
+                "gen_ai.server.time_to_first_token": "0.25",
+                "gen_ai.request.stream": "false",
+            },
+            False,
+            None,
+        ),
+        ({"gen_ai.request.stream": "true"}, True, None),
+        ({}, None, None),
+    ],
+)
+def test_a_call_with_a_first_token_was_streamed(attributes, streaming, first_token_ms):
+    row = read({"gen_ai.operation.name": "chat"} | attributes)
+
+    assert row["streaming"] is streaming
+    assert row["time_to_first_token_ms"] == first_token_ms
 
 
 @pytest.mark.parametrize(
