@@ -26,6 +26,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from export_requests import different_requests, trace_request
@@ -135,7 +136,7 @@ def run(processes: int, seconds: int) -> dict[str, object]:
         for data_dir in data_dirs:
             server, address = start(data_dir, address)
             servers.append(server)
-        rates, cpu_us, acknowledged = asyncio.run(measure(servers, address, seconds))
+        rates, cpu_us, acknowledged = uvloop.run(measure(servers, address, seconds))
         for server in servers:
             server.send_signal(signal.SIGTERM)
             server.wait(30)
