@@ -118,6 +118,7 @@ def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
     from collector.journal import JournalReader  # noqa: PLC0415
     from collector.lake.books import Books, book_of  # noqa: PLC0415
     from collector.lake.handoff import Handoff  # noqa: PLC0415
+    from collector.lake.opening import open_when_there  # noqa: PLC0415
     from collector.lake.target import open_target  # noqa: PLC0415
 
     listen = settings.drain.status_listen
@@ -128,19 +129,28 @@ def _run_drain(settings: Settings, stop: threading.Event, ready: Ready) -> None:
             settings.journal_dir, on_corrupt=corruption_reporter()
         )
         exits.callback(reader.close)
-        target = open_target(settings.lake_url)
-        books = Books(target)
-        books.adopt(book_of(settings), since_unix_nano=time.time_ns())
-        drain = Drain(
-            reader,
-            target,
-            books,
-            policy=open_content_policy(settings, target),
-            dimensions=settings.dimensions,
-            handoff=Handoff(settings.handoff_dir, settings.dimensions),
+
+        def open_drain() -> Drain:
+            target = open_target(settings.lake_url)
+            books = Books(target)
+            books.adopt(book_of(settings), since_unix_nano=time.time_ns())
+            return Drain(
+                reader,
+                target,
+                books,
+                policy=open_content_policy(settings, target),
+                dimensions=settings.dimensions,
+                handoff=Handoff(settings.handoff_dir, settings.dimensions),
+            )
+
+        say_ready = _once(ready)
+        drain = open_when_there(
+            open_drain, settings, "drain", away=lambda: say_ready({}), stop=stop
         )
+        if drain is None:
+            return
         beat = _Beat(settings, "drain")
-        ready({})
+        say_ready({})
         drain.run(stop, settings, beat)
 
 
@@ -163,9 +173,27 @@ def _run_account(settings: Settings, stop: threading.Event, ready: Ready) -> Non
         with _beside(
             lambda up: serve_web(settings.web.listen, app, ready=up, stop=stop)
         ) as address:
+            say_ready = _once(ready)
             run_account(
-                settings, stop, lambda: ready({"web": address}), freshness, decisions
+                settings,
+                stop,
+                lambda: say_ready({"web": address}),
+                freshness,
+                decisions,
             )
+
+
+def _once(ready: Ready) -> Ready:
+    """Return *ready* for a role that may be up before its lake is there."""
+    said = False
+
+    def say(addresses: Mapping[str, str]) -> None:
+        nonlocal said
+        if not said:
+            said = True
+            ready(addresses)
+
+    return say
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ from collector.alerts.decisions import Decisions
 from collector.config import Settings
 from collector.errors import SpanledgerError
 from collector.lake.compaction import finish_compactions
-from collector.lake.target import open_target
+from collector.lake.opening import open_when_there
+from collector.lake.target import Target, open_target
 from collector.telemetry import write_status
 
 _POLL_SECONDS: Final = 0.05
@@ -76,12 +77,14 @@ def run_account(
 
     A new commit record wakes the loop at once, and so does a query that asks for fresh
     tables; without one it ticks every ``account.tick_seconds``. Working tables that do
-    not fit are filled from the lake first, which *ready* does not wait for. The caller
-    holds the role's lock.
+    not fit are filled from the lake first, and a bucket may be away: *ready* waits for
+    neither, and may be called twice. The caller holds the role's lock.
     """
-    target = open_target(settings.lake_url)
-    finish_compactions(target, now_unix=time.time())
-    publish_empty_tables(target, tuple(settings.dimensions))
+    target = open_when_there(
+        lambda: _open_lake(settings), settings, "account", away=ready, stop=stop
+    )
+    if target is None:
+        return
     store = open_store(settings)
     alerts = AlertStore.open(settings.state_dir / "alerts.sqlite")
     deliverer = Deliverer(settings.state_dir / "alerts.sqlite", settings.alerts)
@@ -110,6 +113,13 @@ def run_account(
     finally:
         deliverer.stop(settings.shutdown_seconds / 5)
         alerts.close()
+
+
+def _open_lake(settings: Settings) -> Target:
+    target = open_target(settings.lake_url)
+    finish_compactions(target, now_unix=time.time())
+    publish_empty_tables(target, tuple(settings.dimensions))
+    return target
 
 
 def _filling(settings: Settings, stop: threading.Event) -> Callable[[Filled], bool]:

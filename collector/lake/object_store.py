@@ -15,7 +15,7 @@ from collector.lake.layout import (
     read_row_groups,
     write_parquet,
 )
-from collector.lake.target import Footer, unreadable
+from collector.lake.target import Footer, shown_url, unreadable
 
 _SCHEMES: Final = {"gcs": "gs", "abfss": "abfs"}
 
@@ -24,8 +24,8 @@ class ObjectStoreTarget:
     """Objects below a bucket prefix; a put is atomic and durable by the store."""
 
     def __init__(self, url: str, files: fs.FileSystem | None = None) -> None:
-        self._url = url.rstrip("/")
-        scheme, _, rest = self._url.partition("://")
+        self._url = shown_url(url).rstrip("/")
+        scheme, _, rest = url.rstrip("/").partition("://")
         if files is not None:
             self._files, self._prefix = files, rest
             return
@@ -34,12 +34,12 @@ class ObjectStoreTarget:
                 f"{_SCHEMES.get(scheme, scheme)}://{rest}"
             )
         except (pa.ArrowException, OSError) as error:
-            message = f"store.url: {url}: {error}"
+            message = f"store.url: {self._url}: {error}".replace(url, self._url)
             raise ConfigError(message) from None
 
     @property
     def url(self) -> str:
-        """The bucket URL."""
+        """The bucket and the prefix, without credentials."""
         return self._url
 
     def _path(self, key: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import pyarrow as pa
 
@@ -34,7 +34,7 @@ class Target(Protocol):
 
     @property
     def url(self) -> str:
-        """The root, as DuckDB and people write it."""
+        """The root, as people may read it: without credentials."""
 
     def publish(self, key: str, table: pa.Table) -> str:
         """Write *table* as Parquet in place of *key*; return the object's etag."""
@@ -116,6 +116,22 @@ def unreadable(place: str, error: Exception) -> LakeError:
     return kind(f"lake object: {place}: {error}")
 
 
+_BUCKETS: Final = frozenset({"s3", "gs", "gcs", "abfs", "abfss"})
+
+
+def is_bucket(url: str) -> bool:
+    """Return whether the lake at *url* is in an object store."""
+    return url.partition("://")[0] in _BUCKETS and "://" in url
+
+
+def shown_url(url: str) -> str:
+    """Return *url* as people may read it: without credentials and parameters."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+
+
 def open_target(url: str) -> Target:
     """
     Open the lake at a directory or bucket URL.
@@ -128,9 +144,9 @@ def open_target(url: str) -> Target:
         from collector.lake.local import LocalTarget  # noqa: PLC0415
 
         return LocalTarget(Path(url.removeprefix("file://")))
-    if scheme in {"s3", "gs", "gcs", "abfs", "abfss"}:
+    if is_bucket(url):
         from collector.lake.object_store import ObjectStoreTarget  # noqa: PLC0415
 
         return ObjectStoreTarget(url)
-    message = f"store.url: {url}: unknown scheme {scheme}"
+    message = f"store.url: {shown_url(url)}: unknown scheme {scheme}"
     raise ConfigError(message)

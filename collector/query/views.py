@@ -17,7 +17,7 @@ from collector.errors import QueryError
 from collector.lake.compaction import replaced_keys
 from collector.lake.layout import SPANS, table_schemas
 from collector.lake.restatements import RESTATEMENTS, list_restatements
-from collector.lake.target import Target, open_target
+from collector.lake.target import Target, open_target, shown_url
 from collector.query.bounds import bounds_table
 from collector.query.caching import price_cached
 from collector.query.restated import restated_rows, widened
@@ -170,7 +170,7 @@ def open_lake(
         _confine(connection, directory)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         connection.close()
-        message = f"lake: {lake.url}: {str(error).splitlines()[0]}"
+        message = f"lake: {shown_url(lake.url)}: {str(error).splitlines()[0]}"
         raise QueryError(message) from error
     return connection
 

@@ -12,11 +12,11 @@ _ADDRESS = re.compile(r"http://(127\.0\.0\.1:\d+)")
 
 
 @contextlib.contextmanager
-def s3_server(log_path) -> Iterator[str]:
+def s3_server(log_path, port=0) -> Iterator[str]:
     """Run a server with nothing in it for the block; give its ``host:port``."""
     with log_path.open("wb") as log_file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=log_file,
             stderr=log_file,
