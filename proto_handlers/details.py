@@ -59,6 +59,7 @@ _SAID_STATUS: Final = re.compile(
     r"\b(?:error|status|http)(?: code)?\W{0,3}([45]\d\d)\b", re.IGNORECASE
 )
 _NAMESPACE: Final = re.compile(r"[^|:]+:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}(\||$)")
+_SAID_TIMEOUT: Final = re.compile(r"\btimed? ?-?out\b", re.IGNORECASE)
 _OUTGOING: Final = pa.array(["CLIENT", "PRODUCER"], pa.string())
 
 
@@ -194,8 +195,8 @@ def _errors(
     """
     Return why spans failed; null where they did not.
 
-    An HTTP status that only the description says, as ``Error code: 429``, is read
-    there. A failure that is the instrumentation's own is none of the call.
+    An HTTP status or a timeout that only the description says, as ``Error code: 429``,
+    is read there. A failure that is the instrumentation's own is none of the call.
     """
     said = chosen.text("error_type")
     failed = pc.equal(columns["status_code"], word("ERROR"))
@@ -219,7 +220,9 @@ def _errors(
 
 def _said_status(description: str) -> str | None:
     found = _SAID_STATUS.search(description)
-    return found and found.group(1)
+    if found:
+        return found.group(1)
+    return "timeout" if _SAID_TIMEOUT.search(description) else None
 
 
 def _first_token(chosen: Chosen, start: pa.Int64Array) -> pa.DoubleArray:

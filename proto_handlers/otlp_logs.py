@@ -37,12 +37,19 @@ from proto_handlers.projection import log_handler, trace_handler
 from proto_handlers.scalars import ZERO_LENGTH, word
 from proto_handlers.schema import LOG_KIND, RAW_SCHEMA
 
+_FAILURES: Final = pa.array(
+    sorted({event for dialect in DIALECTS for event in dialect.failure_events}),
+    pa.string(),
+)
 _EVENTS: Final = pa.array(
-    sorted({event for dialect in DIALECTS for event in dialect.log_events}),
+    sorted({event for dialect in DIALECTS for event in dialect.log_events})
+    + _FAILURES.to_pylist(),
     pa.string(),
 )
 _NAME_KEY: Final = "event.name"
 _DURATION_KEY: Final = "duration_ms"
+_MESSAGE_KEYS: Final = ("error", "error.message")
+_ERROR: Final = 2
 _SESSION_KEYS: Final = ("session.id", "gen_ai.conversation.id")
 _LONGEST_MS: Final = 24 * 3600 * 1000
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
@@ -61,11 +68,11 @@ def decode_logs(
         policy: What to do with message content; default drops it.
 
     Returns:
-        A row per event that tells a call, in the order of the wire. Its span id is made
-        of what it says, so that the same event sent again is the same row. One that was
-        logged in no trace has a trace id made of its session's, else of itself. A
-        payload that is not a request is left out and counted. Data never makes this
-        function raise.
+        A row per event that tells a call, failed or not, in the order of the wire. Its
+        span id is made of what it says, so that the same event sent again is the same
+        row. One that was logged in no trace has a trace id made of its session's, else
+        of itself. A payload that is not a request is left out and counted. Data never
+        makes this function raise.
     """
     batches, refused = converted(payloads, log_handler())
     tables = []
@@ -127,8 +134,11 @@ def _as_spans(records: Nested, names: pa.StringArray) -> pa.StructArray:
         "attributes": _named(logs.field("attributes"), names),
         "flags": logs.field("flags"),
     }
+    messages = _texts(attributes, _MESSAGE_KEYS)
     kind = trace_handler().list_to_record_batch([b""]).column("resource_spans").type
     span_type = kind.value_type.field("scope_spans").type.value_type.field("spans").type
+    status_type = span_type.value_type.field("status").type
+    fields["status"] = _statuses(names, messages, status_type)
     columns = [
         fields[field.name].cast(field.type)
         if field.name in fields
@@ -136,6 +146,20 @@ def _as_spans(records: Nested, names: pa.StringArray) -> pa.StructArray:
         for field in span_type.value_type
     ]
     return pa.StructArray.from_arrays(columns, fields=list(span_type.value_type))
+
+
+def _statuses(
+    names: pa.StringArray, messages: pa.StringArray, kind: pa.StructType
+) -> pa.StructArray:
+    """Return how the calls ended: those of failure events with what went wrong."""
+    failed = pc.is_in(names, value_set=_FAILURES)
+    columns = {
+        "code": pc.if_else(failed, pa.scalar(_ERROR), pa.scalar(0)),
+        "message": pc.if_else(failed, pc.fill_null(messages, word("")), word("")),
+    }
+    return pa.StructArray.from_arrays(
+        [columns[field.name].cast(field.type) for field in kind], fields=list(kind)
+    )
 
 
 def _empty(kind: pa.DataType, count: int) -> pa.Array:

@@ -7,9 +7,15 @@ from typing import NamedTuple
 
 from collector.config import Settings
 from collector.errors import MalformedRequestError, SpanledgerError
-from collector.ingest.files import find_files, read_requests, split_request
+from collector.ingest.files import (
+    LOGS,
+    find_files,
+    read_requests,
+    signal_of,
+    split_request,
+)
 from collector.ingest.senders import FrontDoor, OwnHands, Sender
-from collector.receive.validity import check_traces
+from collector.receive.validity import check_logs, check_traces
 from collector.running import running_service
 from proto_handlers.errors import DecodeError
 
@@ -35,7 +41,8 @@ def ingest_files(
     Args:
         settings: Where the journal, lake and state are.
 
-        paths: ``.pb``, ``.json`` or ``.jsonl`` files, or folders that hold them.
+        paths: ``.pb``, ``.json`` or ``.jsonl`` files, or folders that hold them; of
+            log records those are used that tell calls.
 
         alert: Tell of findings about old times, too.
 
@@ -88,14 +95,16 @@ def _ingest_file(sender: Sender, path: Path) -> tuple[int, list[Refused]]:
     try:
         for request in read_requests(path):
             for part in split_request(request):
-                payload = part.SerializeToString()
-                verdict = check_traces(payload)
+                payload, signal = part.SerializeToString(), signal_of(part)
+                check = check_logs if signal is LOGS else check_traces
+                verdict = check(payload)
                 if verdict.rejected:
                     reason = f"{verdict.rejected} spans: {verdict.reason}"
                     problems.append(Refused(str(path), reason))
                 if verdict.items > verdict.rejected:
-                    sender.send(payload)
-                taken += verdict.items - verdict.rejected
+                    sender.send(payload, signal.name)
+                if signal is not LOGS:
+                    taken += verdict.items - verdict.rejected
     except (DecodeError, MalformedRequestError, OSError) as error:
         problems.append(Refused(str(path), str(error)))
     return taken, problems

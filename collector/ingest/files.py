@@ -1,21 +1,57 @@
-"""OTLP trace requests in files."""
+"""OTLP requests in files."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from google.protobuf.message import DecodeError as ProtobufError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
+from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 from proto_handlers.errors import DecodeError
 from proto_handlers.otlp_json import parse_otlp_json
 
+Request = ExportTraceServiceRequest | ExportLogsServiceRequest
+Resource = ResourceSpans | ResourceLogs
+Scope = ScopeSpans | ScopeLogs
+
 _SPLIT_BYTES: Final = 4 << 20
 _SUFFIXES: Final = frozenset({".pb", ".json", ".jsonl"})
+
+
+class Signal(NamedTuple):
+    """A kind of request that is read: its name on the wire, and where its items are."""
+
+    name: Literal["traces", "logs"]
+    request: type[Request]
+    resources: str
+    scopes: str
+    items: str
+
+
+TRACES: Final = Signal(
+    "traces", ExportTraceServiceRequest, "resource_spans", "scope_spans", "spans"
+)
+LOGS: Final = Signal(
+    "logs", ExportLogsServiceRequest, "resource_logs", "scope_logs", "log_records"
+)
+_JSON_KEYS: Final = {"resourceLogs": LOGS, "resource_logs": LOGS}
+_METRICS: Final = ("resourceMetrics", "resource_metrics")
+_FIRST_KEY: Final = re.compile(rb'\s*\{\s*"(\w+)"')
+"""A request has one key, which names its signal."""
+
+
+def signal_of(request: Request) -> Signal:
+    """Return what kind of request it is."""
+    return LOGS if isinstance(request, ExportLogsServiceRequest) else TRACES
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -27,76 +63,87 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def read_requests(path: Path) -> Iterator[ExportTraceServiceRequest]:
+def read_requests(path: Path) -> Iterator[Request]:
     """
-    Yield the trace requests of a file.
+    Yield the trace and log requests of a file; metrics are passed over.
 
     Args:
-        path: ``.pb`` is one request; ``.json`` one or more OTLP/JSON documents, or one
-            per line; ``.jsonl`` one per line, as a Collector's file exporter writes.
+        path: ``.pb`` is one request, of the signal that its name has as a word
+            (``002.logs.pb``), else of traces; ``.json`` one or more OTLP/JSON
+            documents, or one per line; ``.jsonl`` one per line, as a Collector's file
+            exporter writes.
 
     Raises:
-        DecodeError: Something in it is no trace request; the message names the line.
+        DecodeError: Something in it is no request; the message names the line.
         OSError: The file cannot be read.
     """
-    if path.suffix == ".pb":
-        yield _from_protobuf(path.read_bytes())
-        return
     content = path.read_bytes()
+    if path.suffix == ".pb":
+        yield from _from_protobuf(content, set(re.split(r"[^a-z]+", path.name.lower())))
+        return
     if path.suffix == ".json":
         try:
             json.loads(content)
         except ValueError:
             pass  # one document per line, then
         else:
-            yield parse_otlp_json(content, ExportTraceServiceRequest)
+            yield from _from_json(content)
             return
     for number, line in enumerate(content.splitlines(), start=1):
         if line.strip():
             try:
-                yield parse_otlp_json(line, ExportTraceServiceRequest)
+                yield from _from_json(line)
             except DecodeError as error:
                 raise DecodeError(f"line {number}: {error}") from None
 
 
-def _from_protobuf(content: bytes) -> ExportTraceServiceRequest:
+def _from_json(content: bytes) -> Iterator[Request]:
+    found = _FIRST_KEY.match(content)
+    key = found.group(1).decode() if found else ""
+    if key not in _METRICS:
+        yield parse_otlp_json(content, _JSON_KEYS.get(key, TRACES).request)
+
+
+def _from_protobuf(content: bytes, words: set[str]) -> Iterator[Request]:
+    if "metrics" in words:
+        return
+    signal = LOGS if "logs" in words else TRACES
     try:
-        return ExportTraceServiceRequest.FromString(content)
+        yield signal.request.FromString(content)
     except ProtobufError as error:
         raise DecodeError(str(error)) from None
 
 
-def split_request(
-    request: ExportTraceServiceRequest, max_bytes: int = _SPLIT_BYTES
-) -> Iterator[ExportTraceServiceRequest]:
-    """Yield the request in parts of about *max_bytes*, by scope and spans."""
+def split_request(request: Request, max_bytes: int = _SPLIT_BYTES) -> Iterator[Request]:
+    """Yield the request in parts of about *max_bytes*, by scope and items."""
     if request.ByteSize() <= max_bytes:
         yield request
         return
-    for resource_spans in request.resource_spans:
-        for scope_spans in resource_spans.scope_spans:
-            yield from _span_runs(resource_spans, scope_spans, max_bytes)
+    signal = signal_of(request)
+    for resource in getattr(request, signal.resources):
+        for scope in getattr(resource, signal.scopes):
+            yield from _runs(signal, resource, scope, max_bytes)
 
 
-def _span_runs(
-    resource_spans: ResourceSpans, scope_spans: ScopeSpans, max_bytes: int
-) -> Iterator[ExportTraceServiceRequest]:
-    part, size = _new_part(resource_spans, scope_spans), 0
-    for span in scope_spans.spans:
-        if size and size + span.ByteSize() > max_bytes:
+def _runs(
+    signal: Signal, resource: Resource, scope: Scope, max_bytes: int
+) -> Iterator[Request]:
+    part, size = _new_part(signal, resource, scope), 0
+    for item in getattr(scope, signal.items):
+        if size and size + item.ByteSize() > max_bytes:
             yield part
-            part, size = _new_part(resource_spans, scope_spans), 0
-        part.resource_spans[0].scope_spans[0].spans.append(span)
-        size += span.ByteSize()
+            part, size = _new_part(signal, resource, scope), 0
+        (new_resource,) = getattr(part, signal.resources)
+        (new_scope,) = getattr(new_resource, signal.scopes)
+        getattr(new_scope, signal.items).append(item)
+        size += item.ByteSize()
     yield part
 
 
-def _new_part(
-    resource_spans: ResourceSpans, scope_spans: ScopeSpans
-) -> ExportTraceServiceRequest:
-    part = ExportTraceServiceRequest()
-    resource = part.resource_spans.add()
-    resource.resource.CopyFrom(resource_spans.resource)
-    scope = resource.scope_spans.add()
-    scope.scope.CopyFrom(scope_spans.scope)
+def _new_part(signal: Signal, resource: Resource, scope: Scope) -> Request:
+    part = signal.request()
+    new_resource = getattr(part, signal.resources).add()
+    new_resource.resource.CopyFrom(resource.resource)
+    new_scope = getattr(new_resource, signal.scopes).add()
+    new_scope.scope.CopyFrom(scope.scope)
     return part

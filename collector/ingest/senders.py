@@ -16,7 +16,7 @@ from collector.config import Settings
 from collector.drain import Drain, corruption_reporter, open_content_policy
 from collector.errors import JournalFullError, SpanledgerError
 from collector.files import locked
-from collector.journal import Journal, JournalReader, pack
+from collector.journal import Journal, JournalReader, Signal, pack
 from collector.lake.books import Books, book_of
 from collector.lake.compaction import finish_compactions
 from collector.lake.target import open_target
@@ -35,8 +35,8 @@ class Sender(Protocol):
     def __exit__(self, *_: object) -> None:
         """Let go of it."""
 
-    def send(self, payload: bytes) -> None:
-        """Hand over one trace request in protobuf."""
+    def send(self, payload: bytes, signal: Signal) -> None:
+        """Hand over one request in protobuf."""
 
     def settle(self) -> None:
         """Return when everything sent is in the lake, ledger and rollups."""
@@ -51,7 +51,7 @@ class FrontDoor:
         if tokens:
             headers["authorization"] = f"Bearer {tokens[0].token.get_secret_value()}"
         scheme = "https" if settings.receive.tls.cert_file else "http"
-        self._url = f"{scheme}://{address}/v1/traces"
+        self._url = f"{scheme}://{address}/v1"
         self._web = f"http://{web}"
         self._state_dir = settings.state_dir
         verify = str(settings.receive.tls.cert_file or "") or True
@@ -63,23 +63,24 @@ class FrontDoor:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, signal: Signal) -> None:
         """Post one request; waits as the service says when it is full."""
-        answer = self._post(payload)
+        url = f"{self._url}/{signal}"
+        answer = self._post(url, payload)
         for attempt in range(_ATTEMPTS):
             if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(min(float(answer.headers.get("retry-after", 1)), 2.0**attempt))
-            answer = self._post(payload)
+            answer = self._post(url, payload)
         if answer.status_code != httpx2.codes.OK:
-            message = f"{self._url}: status {answer.status_code}"
+            message = f"{url}: status {answer.status_code}"
             raise SpanledgerError(message)
 
-    def _post(self, payload: bytes) -> httpx2.Response:
+    def _post(self, url: str, payload: bytes) -> httpx2.Response:
         try:
-            return self._client.post(self._url, content=payload)
+            return self._client.post(url, content=payload)
         except httpx2.HTTPError as error:
-            message = f"{self._url}: {error}"
+            message = f"{url}: {error}"
             raise SpanledgerError(message) from None
 
     def settle(self) -> None:
@@ -141,18 +142,18 @@ class OwnHands:
     def __exit__(self, *_: object) -> None:
         self._exits.close()
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, signal: Signal) -> None:
         """Append to the journal; drains first if it is full."""
         try:
-            self._append(payload)
+            self._append(payload, signal)
         except JournalFullError:
             self._drain_all()
-            self._append(payload)
+            self._append(payload, signal)
 
-    def _append(self, payload: bytes) -> None:
+    def _append(self, payload: bytes, signal: Signal) -> None:
         self._journal.append(
             pack(payload),
-            signal="traces",
+            signal=signal,
             encoding="protobuf",
             tenant=None,
             received_unix_nano=time.time_ns(),

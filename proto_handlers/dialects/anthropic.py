@@ -40,7 +40,6 @@ CLAUDE_CODE: Final = Dialect(
         "response_id": ("gen_ai.response.id", "response_id", "request_id"),
         "tool_name": ("gen_ai.tool.name", "tool_name"),
         "tool_call_id": ("gen_ai.tool.call.id", "tool_use_id"),
-        "error_type": ("error.type", "error"),
         "http_status": ("status_code",),
     },
     kinds=(
@@ -54,10 +53,11 @@ CLAUDE_CODE: Final = Dialect(
                 "hook": "hook",
             },
         ),
-        Kind(key="event.name", operations={"api_request": "chat"}),
+        Kind(key="event.name", operations={"api_request": "chat", "api_error": "chat"}),
         Kind(key="gen_ai.operation.name", operations=OPERATIONS),
     ),
     usage=(Usage(input="exclusive"),),
     log_events=("api_request", "claude_code.api_request"),
+    failure_events=("api_error", "claude_code.api_error"),
     content=("user_prompt", "tool_input", "tool_output", "full_command", "new_context"),
 )

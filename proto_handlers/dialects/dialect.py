@@ -170,6 +170,8 @@ class Dialect:
     """Counting conventions, first match wins; none: decided by the counts."""
     log_events: tuple[str, ...] = ()
     """Names of log events that tell a call with its counts."""
+    failure_events: tuple[str, ...] = ()
+    """Names of log events that tell a call that was given up."""
     lies: tuple[Lie, ...] = ()
     """What is not to be believed on this dialect's spans."""
     documents: tuple[Document, ...] = ()

@@ -53,7 +53,7 @@ def bill(spans: Spans, *, failed: Mask, agent_distance: Ints) -> Bill:
     is_log = spans.words("kind", ("LOG",))
     grouped = _group(spans, is_call, has_usage, failed)
     if is_log.any():
-        is_call &= ~_untold_by_spans(spans, grouped, is_call & has_usage, is_log)
+        is_call &= ~_untold_by_spans(spans, grouped, is_call, has_usage, is_log)
         grouped = _group(spans, is_call, has_usage, failed)
     for _ in range(_MOST_LAYERS):
         sums = find_sums(spans, grouped.span, grouped.label, is_call & has_usage)
@@ -85,13 +85,14 @@ def _group(spans: Spans, is_call: Mask, has_usage: Mask, failed: Mask) -> _Group
 
 
 def _untold_by_spans(
-    spans: Spans, grouped: _Grouped, counted: Mask, is_log: Mask
+    spans: Spans, grouped: _Grouped, is_call: Mask, has_usage: Mask, is_log: Mask
 ) -> Mask:
     """
     Return log events that no span tells although their library sends spans.
 
     A library that traces a run traces all of its calls: such an event repeats one that
-    is in another trace, or still on its way.
+    is in another trace, or still on its way. One of a failed call has no counts, nor
+    has the span of that call.
     """
     units = len(grouped.span)
     has_span = np.zeros(units, np.bool_)
@@ -100,7 +101,11 @@ def _untold_by_spans(
     alone[grouped.span[~has_span[grouped.label]]] = True
     dialect = spans.codes("dialect")
     key = spans.trace * (int(dialect.max(initial=0)) + 2) + dialect + 1
-    return alone & is_log & np.isin(key, key[counted & ~is_log])
+    traced = is_call & ~is_log
+    repeats = np.where(
+        has_usage, np.isin(key, key[traced & has_usage]), np.isin(key, key[traced])
+    )
+    return alone & is_log & repeats
 
 
 def _excluded(spans: Spans, calls: Calls, has_usage: Mask, restated: Ints) -> Excluded:

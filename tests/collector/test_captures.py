@@ -4,9 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-)
 from workshop import Workshop
 
 from collector.ingest.files import read_requests
@@ -20,10 +17,8 @@ CLASSES = ("uncached_input_tokens", "cache_read_tokens", "cache_write_tokens")
 
 def requests_of(folder):
     for path in sorted(folder.iterdir()):
-        if ".traces." in path.name:
+        if {"traces", "logs"} & set(path.name.split(".")):
             yield from read_requests(path)
-        elif ".logs." in path.name:
-            yield ExportLogsServiceRequest.FromString(path.read_bytes())
 
 
 def truth_of(folder):

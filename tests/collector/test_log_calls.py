@@ -182,3 +182,67 @@ def test_content_of_an_event_does_not_reach_the_lake(tmp_path):
 
     assert "Ψ" not in repr(row)
     assert row["kind"] == "LOG"
+
+
+API_ERROR = {
+    "event.name": "api_error",
+    "session.id": "sess-1",
+    "model": "claude-sonnet-4-5-20250929",
+    "error": "529 Overloaded",
+    "status_code": "529",
+    "attempt": 11,
+    "duration_ms": 50,
+}
+
+
+def api_error(**changes):
+    where = {key: changes.pop(key) for key in ("span_id", "at_ms") if key in changes}
+    return log(API_ERROR | changes, scope="com.anthropic.claude_code.events", **where)
+
+
+def test_a_failure_event_is_a_failed_attempt_that_nobody_bills(published):
+    calls, excluded = published(api_error(), api_request(at_ms=300))
+
+    assert excluded == []
+    assert [(call["error_type"], call["attempt"]) for call in calls] == [
+        ("529", 11),
+        (None, 12),
+    ]
+    assert calls[0]["cost_status"] == "not_billed"
+    assert [call["step"] for call in calls] == [None, 0]
+
+
+@pytest.mark.parametrize(
+    ("message", "error_type"),
+    [
+        ("Request timed out.", "timeout"),
+        ("API Error: 429 rate limited", "429"),
+        ("Connection error.", "_OTHER"),
+    ],
+)
+def test_a_failure_without_a_status_is_told_by_its_message(
+    message, error_type, published
+):
+    (call,), _ = published(api_error(error=message, status_code="undefined"))
+
+    assert call["error_type"] == error_type
+
+
+def test_a_failure_event_is_no_attempt_of_its_own_where_spans_come(published):
+    failed = code_span(
+        2,
+        1,
+        attributes={
+            "span.type": "llm_request",
+            "model": "claude-sonnet-4-5",
+            "status_code": "529",
+            "attempt": 11,
+        },
+    )
+
+    (call,), excluded = published(
+        api_error(span_id=1), code_request(INTERACTION, failed)
+    )
+
+    assert (call["span_id"], call["attempt"]) == (failed.span_id.hex(), 11)
+    assert excluded == []
