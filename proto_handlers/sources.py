@@ -49,10 +49,15 @@ def field_sources(spans: pa.Table) -> list[Source]:
     chosen = choose(attributes, places, codes)
     sources = []
     for row in range(spans.num_rows):
+        told: dict[str, str] = {}
         for field in _TOLD:
             place = chosen[field][row] if field in chosen else NONE
             if place != NONE:
                 key = attributes.names[attributes.codes[place]]
                 value = attributes.values(chosen[field][row : row + 1])[0].as_py()
-                sources.append(Source(row, field.removeprefix("found_"), key, value))
+                name = field.removeprefix("found_")
+                # What a text says fills only what attributes leave open, or send as 0.
+                if name not in told or told[name] == "0" != value:
+                    sources.append(Source(row, name, key, value))
+                told[name] = value
     return sources

@@ -23,6 +23,7 @@ from collector.query.texts import query_text
 from collector.query.views import Lake, open_lake
 from pricing import PriceBookError
 from pricing.items import Bill, itemise
+from proto_handlers.dialects.spanledger import FOUND_PREFIX
 from proto_handlers.sources import field_sources
 
 _MILLION: Final = 1_000_000
@@ -47,10 +48,26 @@ _STATUS: Final = {
 }
 
 _EXCLUDED: Final = {
-    "aggregate": "its counts are the sum of other spans",
+    "aggregate": "its counts sum up or repeat those of other spans",
     "twin": "another span is the same call",
     "duplicate_response": "the same response was billed elsewhere",
     "retransmitted": "it was sent more than once; one copy counts",
+}
+
+_REASONS: Final = {
+    "cache_unknown": "the library does not say what was cached",
+    "usage_incomplete": "the counts leave out calls that it made",
+    "no_usage": "no token counts were sent",
+    "unknown_model": "no price list has the model",
+    "lower_bound": "it cost at least that",
+    "upper_bound": "it cost at most that",
+}
+"""Words of a reason for people; others stand for themselves."""
+
+_CONVENTIONS: Final = {
+    "inclusive": "sent with the cached ones",
+    "exclusive": "sent without the cached ones",
+    "inferred_exclusive": "sent without the cached ones, as there are more of those",
 }
 
 LINES_SCHEMA: Final = pa.schema(
@@ -248,28 +265,36 @@ def draw_receipt(receipt: Receipt) -> str:
         lines.append(f"  not billed: {reason}: {_EXCLUDED.get(reason, reason)}")
         if other["billed_span_id"]:
             trace = other["billed_trace_id"] or receipt.trace_id
-            lines.append(f"  billed instead: span {other['billed_span_id']} of {trace}")
+            first = "calls, the first " if reason == "aggregate" else ""
+            lines.append(
+                f"  billed instead: {first}span {other['billed_span_id']} of {trace}"
+            )
     if receipt.call is not None:
         lines += _facts(receipt.call)
         if receipt.input_tokens_above is not None:
             above = f"{receipt.input_tokens_above:,}"
             lines.append(f"  {'price tier':<14}above {above} tokens of input")
-        shown = without_empty_columns(receipt.lines)
-        lines += ["", format_table(shown, "table").rstrip()]
+        if receipt.lines.num_rows:
+            shown = without_empty_columns(receipt.lines)
+            lines += ["", format_table(shown, "table").rstrip()]
         lines.append(f"total {plain_value(receipt.call['cost_usd']) or 'unknown'} USD")
     for sent in receipt.spans:
         scope = _joined(sent["scope_name"], sent["scope_version"], " ")
         lines += ["", f"span {sent['span_id']} as sent, scope {scope}"]
         lines.append(f"  read as {sent['dialect'] or 'no known dialect'}")
         lines += [
-            f"  {key['field']:<22}{key['key']} = {key['value']}" for key in sent["keys"]
+            f"  {key['field']:<22}{_said_by(key['key'])} = {key['value']}"
+            for key in sent["keys"]
         ]
     return "\n".join(lines) + "\n"
 
 
 def _facts(call: Mapping[str, Any]) -> list[str]:
     status = str(call["cost_status"])
-    why = f" ({call['cost_reason']})" if call["cost_reason"] else ""
+    reason = str(call["cost_reason"] or "")
+    words = [_REASONS.get(word, word) for word in reason.split()]
+    why = f" ({reason}: {', '.join(words)})" if words else ""
+    convention = _CONVENTIONS.get(str(call["usage_convention"]))
     facts = [
         ("call", f"{call['operation']} at {call['timestamp']}, span {call['span_id']}"),
         ("counts from", call["usage_span_id"]),
@@ -278,7 +303,9 @@ def _facts(call: Mapping[str, Any]) -> list[str]:
         ("feature", _joined(call["feature"], call["feature_source"], ", from ")),
         ("agent", call["agent_name"]),
         ("run, step", _joined(call["run_id"], call["step"], ", step ")),
-        ("input tokens", _joined(call["input_tokens"], call["usage_convention"], ", ")),
+        ("failed with", call["error_type"]),
+        ("attempt", call["attempt"] if call["attempt"] != 1 else None),
+        ("input tokens", _joined(call["input_tokens"], convention, ", ")),
         ("price row", _joined(call["price_provider"], call["price_model"])),
         ("matched by", call["price_match"]),
         ("price book", call["price_version"]),
@@ -286,6 +313,10 @@ def _facts(call: Mapping[str, Any]) -> list[str]:
         ("reported cost", call["reported_cost_usd"]),
     ]
     return [f"  {label:<14}{value}" for label, value in facts if value is not None]
+
+
+def _said_by(key: str) -> str:
+    return "inside a text" if key.startswith(FOUND_PREFIX) else key
 
 
 def _joined(first: object, second: object, between: str = " / ") -> str | None:

@@ -38,6 +38,19 @@ def test_what_is_not_believed_is_not_named():
     assert keys_of(lie, scope_name="strands.telemetry.tracer") == {}
 
 
+def test_what_was_found_in_a_document_is_not_named_where_attributes_tell_it():
+    told = {"gen_ai.usage.input_tokens": "7", "spanledger.found.input_tokens": "7"}
+    lost = {
+        "gen_ai.usage.cache_creation.input_tokens": "0",
+        "spanledger.found.cache_write_tokens": "431",
+    }
+
+    assert keys_of(told) == {"input_tokens": "gen_ai.usage.input_tokens"}
+    assert keys_of(lost) == {
+        "cache_write_tokens": "spanledger.found.cache_write_tokens"
+    }
+
+
 def test_what_was_found_in_a_document_is_named_as_such():
     found = {"spanledger.found.input_tokens": "7"}
 

@@ -66,6 +66,50 @@ def test_a_span_that_is_no_call_is_one_line_with_a_hint(lake):
     assert "spanledger trace" in caught.value.line()
 
 
+@pytest.fixture
+def explained(tmp_path):
+    def explain(attributes, **fields):
+        scope = fields.pop("scope", "app")
+        chat = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai"}
+        chat |= {"gen_ai.request.model": "gpt-4o-mini"}
+        with Workshop(tmp_path, rollups=False, rules=False) as shop:
+            sent = span(1, name="chat", attributes=chat | attributes, **fields)
+            shop.run(request(sent, scope=scope))
+            (row,) = shop.stored_spans()
+        lake = Lake(str(tmp_path / "lake"))
+        return draw_receipt(explain_span(lake, row["trace_id"], row["span_id"]))
+
+    return explain
+
+
+def test_a_failed_attempt_says_what_it_failed_with_and_has_no_empty_table(explained):
+    text = explained({"error.type": "429", "http.request.resend_count": 2})
+
+    assert "failed with   429" in text
+    assert "attempt       3" in text
+    assert "not_billed: a failed attempt that nobody bills" in text
+    assert "(no rows)" not in text
+
+
+def test_a_reason_is_told_in_words(explained):
+    text = explained(
+        {"gen_ai.usage.input_tokens": 500, "gen_ai.usage.output_tokens": 1},
+        scope="opentelemetry.instrumentation.openai_v2",
+    )
+
+    assert "input tokens  500, sent with the cached ones" in text
+    assert (
+        "cache_unknown upper_bound: the library does not say what was cached, "
+        "it cost at most that"
+    ) in text
+
+
+def test_what_a_text_said_is_named_so(explained):
+    text = explained({"spanledger.found.input_tokens": 500})
+
+    assert "input_tokens          inside a text = 500" in text
+
+
 def test_a_receipt_shows_every_product_and_the_tier(tmp_path):
     counts = {
         "gen_ai.usage.input_tokens": 300_000,
