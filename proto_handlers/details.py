@@ -96,8 +96,12 @@ def details_of(
     whole = pc.fill_null(pc.equal(streaming, FALSE), FALSE)
     first_token = _first_token(chosen, columns["start_unix_nano"])
     first_token = pc.if_else(whole, NO_NUMBER, first_token)
-    # Who measured when the first token came was streaming.
-    came = pc.if_else(first_token.is_valid(), TRUE, NO_FLAG)
+    # Who measured when the first token came was streaming, but for those that do so
+    # whatever the answer (Strands, OpenLIT).
+    measured = pc.and_not(
+        first_token.is_valid(), pa.array(chosen.is_told("ttft_of_any"))
+    )
+    came = pc.if_else(measured, TRUE, NO_FLAG)
     read["streaming"] = pc.coalesce(streaming, came)
     read["time_to_first_token_ms"] = first_token
     read["tool_name"] = _tool_names(read["tool_name"], columns)

@@ -57,6 +57,7 @@ TEXT_FIELDS: Final = (
     "streaming",
     "ttft_seconds",
     "ttft_ms",
+    "ttft_of_any",
     "first_token_time",
     "finish_reason",
     "error_type",

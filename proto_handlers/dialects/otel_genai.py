@@ -110,6 +110,7 @@ OTEL_GENAI: Final = Dialect(
             "gen_ai.client.operation.time_to_first_chunk",
             "gen_ai.server.time_to_first_token",
         ),
+        "ttft_of_any": ("gen_ai.server.time_to_first_token",),
         "finish_reason": (
             "gen_ai.response.finish_reasons",
             "gen_ai.response.finish_reason",

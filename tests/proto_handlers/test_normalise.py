@@ -263,6 +263,7 @@ def test_a_route_that_a_client_calls_is_none_that_was_served(kind, route):
             None,
         ),
         ({"gen_ai.request.stream": "true"}, True, None),
+        ({"gen_ai.server.time_to_first_token": "0.25"}, None, 250.0),
         ({}, None, None),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
-from opentelemetry.proto.trace.v1.trace_pb2 import Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from otlp_requests import key_values
 
 from proto_handlers.normalise import normalise
@@ -22,6 +22,7 @@ def normalised(given: dict[str, Any]) -> dict[str, Any]:
         trace_id=bytes(15) + b"\x01",
         span_id=bytes(7) + b"\x01",
         name=given["name"],
+        kind=Span.SpanKind.Value(f"SPAN_KIND_{given.get('kind', 'INTERNAL')}"),
         start_time_unix_nano=1,
         end_time_unix_nano=2,
         status=Status(
