@@ -12,6 +12,7 @@ from collector.files import locked
 from collector.journal import GroupCommit, Journal
 from collector.receive import metrics
 from collector.receive.admission import Admission
+from collector.receive.heap import keep_freed_memory
 from collector.receive.intake import Intake
 from collector.receive.memory import PayloadMemory
 from collector.receive.otlp_grpc import GrpcServer
@@ -51,6 +52,7 @@ async def run_receive(
         JournalFailedError: A sync failed: the role must be started again.
         JournalCorruptError: The journal cannot be opened.
     """
+    keep_freed_memory()
     with locked(settings.data_dir, "receive"):
         memory = PayloadMemory()
         journal = await asyncio.to_thread(
