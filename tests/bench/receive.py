@@ -35,7 +35,7 @@ from collector.journal import JournalReader
 
 SPANS = 512
 IN_FLIGHT_PER_PROCESS = 10
-CHANNELS_PER_PROCESS = 2
+CHANNELS_PER_PROCESS = 5
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 ROLE = """
 import asyncio, json, signal, sys
