@@ -19,7 +19,13 @@ from proto_handlers.dialects.dialect import flatten
 from proto_handlers.identities import agent_names, identities_of, identity_keys
 from proto_handlers.scalars import FALSE, word
 from proto_handlers.schema import LOG_KIND, WIRE_FIELDS, normalised_schema
-from proto_handlers.spoken import dialects_of, operations_of, roles_of, silence_lies
+from proto_handlers.spoken import (
+    dialects_of,
+    operations_of,
+    roles_of,
+    silence_lies,
+    with_agents,
+)
 from proto_handlers.usage import usage_of
 
 _USES: Final = flatten(DIALECTS)
@@ -56,6 +62,7 @@ def normalise(
     silenced = silence_lies(attributes, places, codes)
     chosen = Chosen(attributes, choose(attributes, places, codes))
     said = operations_of(wire["name"], attributes, places, codes)
+    said = with_agents(said, wire["name"], attributes, places, codes)
     # Only events that tell a call are kept of logs; some do not say of which kind.
     is_log = pc.fill_null(pc.equal(wire["kind"], word(LOG_KIND)), FALSE)
     said = pc.if_else(pc.and_(is_log, said.is_null()), word("chat"), said)

@@ -14,7 +14,7 @@ from proto_handlers.attributes import Attributes, KeyPlaces, Mask, Rows
 from proto_handlers.columns import NONE
 from proto_handlers.dialects import DIALECTS
 from proto_handlers.dialects.dialect import matches_scope, meaning_of
-from proto_handlers.scalars import NO_CODE
+from proto_handlers.scalars import FALSE, NO_CODE, word
 
 _KINDS: Final = tuple(
     (place, kind)
@@ -53,6 +53,7 @@ ROLES: Final = MappingProxyType(
 )
 """Operation -> role of the span; any other operation is ``other``."""
 
+_FREE_ROLES: Final = pa.array(["other", None], pa.string())
 _KEPT_BY_NAME: Final = frozenset({"call", "tool", "retrieval"})
 
 
@@ -157,6 +158,42 @@ def operations_of(
         told = meant != NONE
         operation[mine[told]] = meant[told]
     return pa.array(words, pa.string()).take(pa.array(operation, mask=operation < 0))
+
+
+def with_agents(
+    said: pa.StringArray,
+    names: pa.StringArray,
+    attributes: Attributes,
+    places: KeyPlaces,
+    codes: Rows,
+) -> pa.StringArray:
+    """Return the operations, of spans that are agents' by their marks as such."""
+    agents = np.zeros(attributes.owners, np.bool_)
+    for place in np.unique(codes).tolist():
+        for mark, own in DIALECTS[place].agent_marks if place != NONE else ():
+            found = places.get(mark)
+            if found is None:
+                continue
+            rows = attributes.rows[found]
+            # Langfuse's values are JSON.
+            marked = pc.utf8_trim(attributes.values(found), '"')
+            own_names = names if not own else _texts_of(attributes, places, own)
+            same = pc.equal(marked, own_names.take(pa.array(rows)))
+            same = pc.fill_null(same, FALSE).to_numpy(zero_copy_only=False)
+            agents[rows[same & (codes[rows] == place)]] = True
+    if not agents.any():
+        return said
+    free = pc.is_in(roles_of(said), value_set=_FREE_ROLES)
+    return pc.if_else(pc.and_(pa.array(agents), free), word("invoke_agent"), said)
+
+
+def _texts_of(attributes: Attributes, places: KeyPlaces, key: str) -> pa.StringArray:
+    """Return the text under a key per span, null without it."""
+    chosen = np.full(attributes.owners, NONE, np.int32)
+    found = places.get(key)
+    if found is not None:
+        chosen[attributes.rows[found]] = found
+    return attributes.chosen(chosen)
 
 
 def roles_of(operations: pa.StringArray) -> pa.StringArray:

@@ -181,6 +181,12 @@ class Dialect:
     """What else stands inside texts."""
     content: tuple[str, ...] = ()
     """Keys whose value is message content."""
+    agent_marks: tuple[tuple[str, str], ...] = ()
+    """
+    Attributes that hold the agent's name on all that it does, each with the attribute
+    that names the span itself, empty for the span's name. Where the two are equal on
+    what is no call, tool or workflow, the span is the agent's.
+    """
     agent_is_named: bool = False
     """Whether the name of an agent's span is the agent's, if nothing else names it."""
 

@@ -79,5 +79,6 @@ LANGFUSE: Final = Dialect(
         "langfuse.trace.output",
         "langfuse.observation.status_message",
     ),
+    agent_marks=(("langfuse.observation.metadata.lc_agent_name", ""),),
     agent_is_named=True,
 )

@@ -75,5 +75,6 @@ LANGSMITH: Final = Dialect(
             ("tool",),
         ),
     ),
+    agent_marks=(("langsmith.metadata.lc_agent_name", ""),),
     content=("langsmith.metadata.LANGSMITH_API_KEY", "langsmith.metadata.inputs"),
 )

@@ -117,6 +117,9 @@ OPENLLMETRY: Final = Dialect(
         Usage(input="inclusive"),
     ),
     lies=(Lie("gen_ai.provider.name", "crewai"),),
+    agent_marks=(
+        ("traceloop.association.properties.lc_agent_name", "traceloop.entity.name"),
+    ),
     documents=(
         Document("crewai.crew.usage_metrics", is_usage=True),
         Document("crewai.crew.token_usage", is_usage=True),

@@ -107,3 +107,45 @@ def test_botocore_tells_how_often_it_tried_again():
 
     assert read({"retry_attempts": "2"}, scope=scope)["resend_count"] == 2
     assert read({"retry_attempts": "2"}, scope="app")["resend_count"] is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "attributes"),
+    [
+        (
+            "langsmith",
+            {
+                "langsmith.span.kind": "chain",
+                "langsmith.metadata.lc_agent_name": "billing_agent",
+            },
+        ),
+        (
+            "langfuse-sdk",
+            {
+                "langfuse.observation.type": "chain",
+                "langfuse.observation.metadata.lc_agent_name": '"billing_agent"',
+            },
+        ),
+        (
+            "opentelemetry.instrumentation.langchain",
+            {
+                "traceloop.span.kind": "task",
+                "traceloop.entity.name": "billing_agent",
+                "traceloop.association.properties.lc_agent_name": "billing_agent",
+            },
+        ),
+    ],
+)
+def test_the_chain_that_has_the_agents_name_is_the_agent(scope, attributes):
+    def role(name, changes=()):
+        row = {"attributes": attributes | dict(changes), "scope_name": scope}
+        return normalise(raw_table([row | {"name": name}])).to_pylist()[0]["span_role"]
+
+    assert role("billing_agent") == "agent"
+    named = {"traceloop.entity.name": "model"}
+    assert role("model", named if "traceloop.entity.name" in attributes else {}) == (
+        "other"
+    )
+    call = {"gen_ai.operation.name": "chat", "llm.request.type": "chat"}
+    call |= {"langsmith.span.kind": "llm", "langfuse.observation.type": "generation"}
+    assert role("billing_agent", call) == "call"
