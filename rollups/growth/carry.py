@@ -27,6 +27,9 @@ _HALF: Final = 0.5
 RECENT_CALLS: Final = 8
 """Unexplained tokens are new only beyond the highest level of this many calls."""
 
+SIZES_OFF: Final = 4
+"""A size in tokens that was worked out from bytes may be too large by a fourth."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resent:
@@ -39,7 +42,8 @@ class Resent:
         new: Tokens that the chain sent here first; all of its first prompt. What is
             neither is the first prompt again.
 
-        excess: Tokens beyond the size of the first prompt.
+        history: Both, but for the first prompt: what is beyond the first one's size,
+            without what fluctuates.
 
         keep: Share of every older item that is still in this prompt, 0 to 1.
 
@@ -48,7 +52,7 @@ class Resent:
 
     resent: Ints
     new: Ints
-    excess: Ints
+    history: Ints
     keep: Floats
     entered: Floats
 
@@ -95,33 +99,41 @@ class Carried:
     shares: Ints
 
 
-def measure_resent(curve: Curve, change: Ints, sizes: Sizes) -> Resent:
+def measure_resent(curve: Curve, steady: Ints, sizes: Sizes) -> Resent:
     """
     Split each prompt beyond the first one's size into new and sent again.
 
-    New is what is known to enter, and what the context rose by beyond that, unless
-    it only comes back to where it was a few calls before. A prompt that keeps less
-    than seven tenths of the history is a cut: every older item shrinks alike.
+    What fluctuates is neither: *steady* is the prompts without it. New is what is
+    known to enter, and what the context rose by beyond that, unless it only comes back
+    to where it was a few calls before. A prompt that keeps less than seven tenths of
+    the history is a cut: every older item shrinks alike.
     """
-    segments = curve.segments
-    first = curve.input_tokens[segments.starts][segments.owner]
-    excess = np.maximum(curve.input_tokens - first, 0)
-    known = sizes.known
-    expected = np.minimum(known, excess)
-    older = segments.previous(excess)
-    at_most = excess - np.clip(change, expected, excess)
+    segments, known = curve.segments, sizes.known
+    first = steady[segments.starts][segments.owner]
+    history = np.minimum(np.maximum(steady - first, 0), curve.input_tokens)
+    change = steady - segments.previous(steady)
+    expected = np.minimum(known, history)
+    older = segments.previous(history)
+    at_most = history - np.clip(change, expected, history)
     whole = (10 * at_most >= WHOLE_ABOVE_TENTHS * older) & (older > 0)
     risen = _unexplained_rise(segments, change - known, ~whole)
-    fresh = np.where(whole, expected + risen, np.maximum(change, expected))
-    fresh = np.clip(fresh, 0, excess)
-    resent = excess - fresh
+    too_much = _oversized(sizes, known - change)
+    fresh = np.where(whole, expected + risen - too_much, np.maximum(change, expected))
+    fresh = np.clip(fresh, 0, history)
+    resent = history - fresh
     keep = np.where(whole, 1.0, 0.0)
     np.divide(resent, older, out=keep, where=~whole & (older > 0))
     keep[segments.starts] = 0.0
     entered = np.ones(segments.size)
     np.divide(fresh, known, out=entered, where=~whole & (fresh < known))
-    new = np.where(segments.place > 0, fresh, first)
-    return Resent(resent=resent, new=new, excess=excess, keep=keep, entered=entered)
+    opening = curve.input_tokens[segments.starts][segments.owner]
+    return Resent(
+        resent=resent,
+        new=np.where(segments.place > 0, fresh, opening),
+        history=history,
+        keep=keep,
+        entered=entered,
+    )
 
 
 def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carried:
@@ -135,7 +147,7 @@ def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carri
     segments = curve.segments
     answers = sizes.answer * resent.entered
     lasting, alive = _lives(segments, resent, sizes.known * resent.entered)
-    other = np.maximum(resent.excess - alive, 0.0)
+    other = np.maximum(resent.history - alive, 0.0)
     older = np.zeros(segments.size)
     older[1:] = other[:-1]
     older[segments.starts] = 0.0
@@ -188,6 +200,15 @@ def _unexplained_rise(segments: Segments, surprise: Ints, cut: Bools) -> Ints:
         earlier = np.where(since[lag:] >= lag, level[:-lag], height[lag:])
         np.maximum(height[lag:], earlier, out=height[lag:])
     return np.maximum(level - height, 0)
+
+
+def _oversized(sizes: Sizes, fallen: Ints) -> Ints:
+    """
+    Return how much less entered than sizes from bytes say, as far as that may be.
+
+    A deeper fall is no matter of sizes: something was dropped.
+    """
+    return np.where((fallen > 0) & (SIZES_OFF * fallen <= sizes.measured), fallen, 0)
 
 
 def _lives(segments: Segments, resent: Resent, enter: Floats) -> tuple[Floats, Floats]:

@@ -82,9 +82,9 @@ def price_resent(prompts: Prompts, curve: Curve, resent: Resent) -> Amounts:
     """
     Return what the tokens sent again cost in each counted call.
 
-    They sit in the prompt after the first prompt's tokens.
+    They sit in the prompt between the first prompt's tokens and the new ones.
     """
-    begin = curve.input_tokens[curve.segments.starts][curve.segments.owner]
+    begin = curve.input_tokens - resent.new - resent.resent
     return price_part(prompts, begin, resent.resent)
 
 

@@ -14,14 +14,11 @@ from rollups.growth.chains import (
     time_keys,
 )
 from rollups.growth.columns import integers, text_codes, validity
-from rollups.growth.segments import Bools, Floats, Ints, Segments, group_sums
+from rollups.growth.ratio import DEFAULT_TOKENS_PER_BYTE, fitted_ratio
+from rollups.growth.segments import Bools, Floats, Ints, group_sums
 
-DEFAULT_TOKENS_PER_BYTE: Final = 0.25
-USUAL_SPREAD: Final = 0.08
-"""
-Four bytes to a token, as texts usually have; most have between three and six (prose,
-code, JSON), and this is the standard deviation of the ratio.
-"""
+CUT_TENTHS: Final = 3
+"""A prompt that lost three tenths and more says nothing of what entered it."""
 
 LEAST_TOKENS_PER_BYTE: Final = 1 / 16
 MOST_TOKENS_PER_BYTE: Final = 1.0
@@ -69,12 +66,15 @@ class Sizes:
         answer: Tokens of the answer before that enter a prompt.
 
         entering: Tokens of tool results that enter it.
+
+        measured: Those of them that were worked out from bytes.
     """
 
     tokens: Ints
     source: Ints
     answer: Ints
     entering: Ints
+    measured: Ints
 
     @property
     def known(self) -> Ints:
@@ -145,7 +145,13 @@ def size_results(tool_calls: pa.Table, asked: Asked, curve: Curve) -> Sizes:
         )
         source[guess] = DIFFERENCE
         entering = _by_prompt(asked, curve, tokens)
-    return Sizes(tokens=tokens, source=source, answer=answer, entering=entering)
+    return Sizes(
+        tokens=tokens,
+        source=source,
+        answer=answer,
+        entering=entering,
+        measured=_by_prompt(asked, curve, np.where(measured, tokens, 0)),
+    )
 
 
 def _counts(tool_calls: pa.Table, name: str, rows: Ints) -> Ints:
@@ -184,50 +190,14 @@ def _tokens_per_byte(
     told_bytes = group_sums(size[both], owner[both], chains)
     entering = _by_prompt(asked, curve, np.where(measured, size, 0))
     others = _by_prompt(asked, curve, (~measured).astype(np.int64))
+    before = curve.segments.previous(curve.input_tokens)
+    cut = 10 * (before - curve.input_tokens) > CUT_TENTHS * before
     ratio = np.full(chains + 1, DEFAULT_TOKENS_PER_BYTE)
-    ratio[:-1] = _fitted_ratio(
-        curve.segments, np.where(others == 0, entering, 0), grown
+    ratio[:-1] = fitted_ratio(
+        curve.segments, np.where((others == 0) & ~cut, entering, 0), grown
     )
     np.divide(told, told_bytes, out=ratio[:-1], where=told_bytes > 0)
     return np.clip(ratio, LEAST_TOKENS_PER_BYTE, MOST_TOKENS_PER_BYTE)[owner]
-
-
-def _fitted_ratio(segments: Segments, size: Ints, grown: Ints) -> Floats:
-    """
-    Return tokens per byte of each chain, from how growth depends on results.
-
-    A line through growth over bytes, where what comes and goes whatever the results
-    are (user turns, a window's oldest messages) is the intercept. Its slope counts as
-    far as the points tell it better than the usual ratio does.
-
-    Args:
-        segments: The chains.
-
-        size: Bytes of the results that enter each prompt; 0 where other things do.
-
-        grown: What the prompt grew by beyond the answer.
-    """
-    told = size > 0
-    count = segments.sums(told.astype(np.int64)).astype(np.float64)
-    points = np.maximum(count, 2.0)
-    grown = np.where(told, grown, 0)
-    sizes = segments.sums(size).astype(np.float64)
-    rises = segments.sums(grown).astype(np.float64)
-    spread = segments.sums(size * size) - sizes * sizes / points
-    joint = segments.sums(size * grown) - sizes * rises / points
-    rest = segments.sums(grown * grown) - rises * rises / points
-    usual = DEFAULT_TOKENS_PER_BYTE
-    unusual = joint - usual * spread
-    beside = np.maximum(rest - usual * (joint + unusual), 0.0)
-    some = (count > 1) & (spread > 0)
-    slope = np.zeros(len(count))
-    np.divide(unusual, spread, out=slope, where=some)
-    scatter = np.maximum(beside - slope * unusual, 0.0)
-    noise = (scatter + beside / (points - 1)) / (points - 1)
-    known = spread * USUAL_SPREAD**2
-    weight = np.zeros(len(count))
-    np.divide(known, known + noise, out=weight, where=some)
-    return usual + weight * slope
 
 
 def _last_caller(

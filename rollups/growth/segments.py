@@ -7,6 +7,7 @@ order of operations depends on the place inside the segment alone.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+NEGLIGIBLE: Final = 2.0**-64
+"""A share that no sum of tokens shows; scans end there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,9 @@ def scan_forward(segments: Segments, keep: Floats, enter: Floats) -> Floats:
     factor = keep.copy()
     total = enter.copy()
     reach = 1
-    while len(rows := np.flatnonzero((segments.place >= reach) & (factor > 0))):
+    while len(
+        rows := np.flatnonzero((segments.place >= reach) & (factor > NEGLIGIBLE))
+    ):
         total[rows] += factor[rows] * total[rows - reach]
         factor[rows] *= factor[rows - reach]
         reach *= 2
@@ -120,7 +126,7 @@ def scan_backward(segments: Segments, keep: Floats, enter: Floats) -> Floats:
     total[:-1] = factor[:-1] * enter[1:]
     remaining = segments.counts[segments.owner] - 1 - segments.place
     reach = 1
-    while len(rows := np.flatnonzero((remaining >= reach) & (factor > 0))):
+    while len(rows := np.flatnonzero((remaining >= reach) & (factor > NEGLIGIBLE))):
         total[rows] += factor[rows] * total[rows + reach]
         factor[rows] *= factor[rows + reach]
         reach *= 2

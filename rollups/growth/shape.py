@@ -36,23 +36,6 @@ A ramp that stops by the middle: its later half climbs less than half as steeply
 the whole, and a line fits it worse than this (0.80 if it stops in the middle).
 """
 
-SHED_EFFICIENCY: Final = 0.9
-SHED_GAIN: Final = 0.4
-WINDOW_FALLS: Final = 5
-WINDOW_GAIN: Final = 0.6
-"""
-A context that also falls and keeps under two fifths of what was appended, or falls at
-every fifth call and keeps under three fifths: a window that happens to drift upwards.
-"""
-
-DRIFT_FALLS: Final = 2
-DRIFT_GAIN: Final = 0.75
-DRIFT_R2: Final = 0.92
-"""
-So is one that falls twice, keeps under three quarters and fits no line well. A history
-from which thoughts are dropped falls as well, and still fits a line.
-"""
-
 FALL_TOKENS: Final = 1000
 FALL_SHARE: Final = 0.3
 BOUNDED_PEAK: Final = 1.5
@@ -105,7 +88,9 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
+    """A least-squares line over the call numbers of each segment."""
+
     slope: Floats
     r2: Floats
 
@@ -137,30 +122,35 @@ def find_steps(segments: Segments, tokens: Ints, known: Ints) -> Steps:
 
 
 def judge_growth(
-    segments: Segments, tokens: Ints, known: Ints, resent: Ints, steps: Steps
+    segments: Segments, tokens: Ints, resent: Ints, steps: Steps, sheds: Bools
 ) -> Growth:
-    """Return the growth verdict of each chain, from sums over its calls."""
+    """
+    Return the growth verdict of each chain, from sums over its calls.
+
+    Args:
+        segments: The chains.
+
+        tokens: Size of each prompt.
+
+        resent: Tokens that it sent again.
+
+        steps: Changes from call to call.
+
+        sheds: Which chains do not keep what was appended (`rollups.growth.shed`).
+    """
     level = segments.running(steps.organic)
     exponent = _exponent(segments, level)
-    whole = _fit(segments, level)
-    late = _fit(segments, level, segments.counts // 2)
+    whole = fit_line(segments, level)
+    late = fit_line(segments, level, segments.counts // 2)
     travelled = segments.sums(np.abs(steps.organic))
-    efficiency = _ratio(level[segments.lasts], travelled)
+    efficiency = ratios(level[segments.lasts], travelled)
     gain = whole.slope * (segments.counts - 1)
     first = tokens[segments.starts]
     context = first + segments.sums(level) / segments.counts
-    appended = segments.sums(np.where(steps.jump, 0, known))
     levelled = (
         (segments.counts >= LEVEL_CALLS)
         & (late.slope < LEVEL_SLOPE * whole.slope)
         & (whole.r2 < LEVEL_R2)
-    )
-    falls = segments.sums((steps.organic < 0).astype(np.int64))
-    drifts = (falls >= DRIFT_FALLS) & (whole.r2 < DRIFT_R2)
-    kept = np.where(drifts, DRIFT_GAIN, SHED_GAIN)
-    shed = (efficiency < SHED_EFFICIENCY) & (gain < kept * appended)
-    shed |= (WINDOW_FALLS * falls >= segments.counts - 1) & (
-        gain < WINDOW_GAIN * appended
     )
     quadratic = (
         (segments.counts >= MIN_CALLS)
@@ -169,7 +159,7 @@ def judge_growth(
         & (whole.r2 >= MIN_R2)
         & (gain >= MIN_RELATIVE_GAIN * context)
         & (gain >= MIN_GAIN_TOKENS)
-        & ~(levelled | shed)
+        & ~(levelled | sheds)
     )
     peaked = segments.highest(tokens) >= BOUNDED_PEAK * first
     bounded = peaked & (segments.sums(resent) > BOUNDED_SHARE * segments.sums(tokens))
@@ -246,7 +236,7 @@ def _exponent(segments: Segments, level: Ints) -> Floats:
     return np.where(segments.counts > 1, exponent, np.nan)
 
 
-def _fit(segments: Segments, level: Ints, skipped: Ints | None = None) -> _Line:
+def fit_line(segments: Segments, level: Ints, skipped: Ints | None = None) -> Line:
     """Fit a least-squares line over call numbers, without the first *skipped*."""
     left_out = 0 if skipped is None else skipped
     n = (segments.counts - left_out).astype(np.float64)
@@ -261,7 +251,7 @@ def _fit(segments: Segments, level: Ints, skipped: Ints | None = None) -> _Line:
     np.divide(joint, spread_k, out=slope, where=n > 1)
     r2 = np.where(n > 1, 0.0, np.nan)
     np.divide(joint * joint, spread_k * spread, out=r2, where=spread_k * spread > 0)
-    return _Line(slope=slope, r2=np.minimum(r2, 1.0))
+    return Line(slope=slope, r2=np.minimum(r2, 1.0))
 
 
 def _saws(segments: Segments, tokens: Ints, steps: Steps) -> Bools:
@@ -279,7 +269,7 @@ def _has_stayed(segments: Segments, steps: Steps) -> Bools:
     return found
 
 
-def _ratio(part: Ints, whole: Ints) -> Floats:
+def ratios(part: Ints, whole: Ints) -> Floats:
     ratio = np.zeros(len(part))
     np.divide(part, whole, out=ratio, where=whole > 0)
     return ratio

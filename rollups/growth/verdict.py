@@ -39,6 +39,8 @@ from rollups.growth.severity import (
     too_long,
 )
 from rollups.growth.shape import SHAPES, Growth, Steps, find_steps, judge_growth
+from rollups.growth.shed import find_shedding
+from rollups.growth.steady import steady_prompts
 from rollups.growth.waste import Waste, measure_waste
 from rollups.schema import CHAIN_SCHEMA
 
@@ -137,7 +139,10 @@ def _investigate(
     asked = match_results(calls, tool_calls, conversations.keys, curve)
     sizes = size_results(tool_calls, asked, curve)
     steps = find_steps(curve.segments, curve.input_tokens, sizes.known)
-    resent = measure_resent(curve, steps.change, sizes)
+    steady = steady_prompts(
+        curve.segments, curve.input_tokens, sizes.known, sizes.entering
+    )
+    resent = measure_resent(curve, steady, sizes)
     carried = attribute(curve, resent, asked, sizes)
     loops = find_loops(tool_calls, asked, curve)
     prompts = read_prompts(calls, curve)
@@ -150,7 +155,11 @@ def _investigate(
         asked=asked,
         sizes=sizes,
         growth=judge_growth(
-            curve.segments, curve.input_tokens, sizes.known, resent.resent, steps
+            curve.segments,
+            curve.input_tokens,
+            resent.resent,
+            steps,
+            find_shedding(curve.segments, steady, sizes),
         ),
         loops=loops,
         resent=resent,
@@ -229,7 +238,7 @@ def _chain_table(
         "resent_tokens": pa.array(resent, mask=empty),
         "resent_share": pa.array(share, mask=empty),
         "excess_tokens": pa.array(
-            chains.sums(segments.sums(found.resent.excess)), mask=empty
+            chains.sums(segments.sums(_excess(curve))), mask=empty
         ),
         "waste_tokens": pa.array(found.waste.tokens),
         "resent_usd": usd_column(usd.pico_usd, usd.known),
@@ -238,6 +247,12 @@ def _chain_table(
         "severity": word_column(grade(flags, limits), SEVERITIES),
     }
     return pa.table([columns[name] for name in CHAIN_SCHEMA.names], CHAIN_SCHEMA)
+
+
+def _excess(curve: Curve) -> Ints:
+    """Return how much each prompt is larger than the chain's first one."""
+    first = curve.input_tokens[curve.segments.starts][curve.segments.owner]
+    return np.maximum(curve.input_tokens - first, 0)
 
 
 def _jump_lists(curve: Curve, steps: Steps, counts: Ints) -> pa.Array:

@@ -6,6 +6,7 @@ dictionaries with the column names of `calls` and `tool_calls`.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from statistics import median
@@ -151,19 +152,26 @@ def judge_lane(
         if caller in places:
             results[places.index(caller) + 1].append(dict(tool))
     change = [0] + [b - a for a, b in itertools.pairwise(x)]
-    size_results(results, change, answer)
+    size_results(results, x, change, answer)
     entering = [
         sum(_zero(tool["result_tokens"]) for tool in results[k]) for k in range(n)
     ]
     known = [a + e for a, e in zip(answer, entering, strict=True)]
     jump, organic = find_jumps(x, change, known)
-    resent, keep, entered, excess = measure_resent(x, change, known)
+    steady = steady_prompts(x, known, entering)
+    measured = [
+        sum(t["result_tokens"] for t in results[k] if t["source"] == "size")
+        for k in range(n)
+    ]
+    resent, keep, entered, history = measure_resent(x, steady, known, measured)
     period, looping = find_loops(results[1:])
     usd = [
-        price_resent(row, x[0], part) for row, part in zip(calls, resent, strict=True)
+        price_resent(row, row["input_tokens"] - history[k], resent[k])
+        for k, row in enumerate(calls)
     ]
-    carry(results, answer, keep, entered, excess, sum(resent), looping)
-    growth = judge_growth(x, change, known, jump, organic, resent)
+    carry(results, answer, keep, entered, history, sum(resent), looping)
+    sheds = find_shedding(steady, known, entering)
+    growth = judge_growth(x, change, jump, organic, resent, sheds=sheds)
     jumps = [k for k in range(n) if jump[k]]
     return {
         **growth,
@@ -174,7 +182,7 @@ def judge_lane(
         "loop_period": period,
         "looping": [row for row, hit in zip(calls, looping, strict=True) if hit],
         "resent_tokens": sum(resent),
-        "excess_tokens": sum(excess),
+        "excess_tokens": sum(max(0, tokens - x[0]) for tokens in x),
         "resent_usd": None if None in usd else sum(usd),
         "jump_carry": sum(tool["outside_loop"] for k in jumps for tool in results[k]),
         "results": [tool for tools in results for tool in tools],
@@ -182,7 +190,7 @@ def judge_lane(
 
 
 def size_results(
-    results: list[list[Row]], change: list[int], answer: list[int]
+    results: list[list[Row]], x: list[int], change: list[int], answer: list[int]
 ) -> None:
     """Fill ``result_tokens`` and its source: reported, size or difference."""
     n = len(change)
@@ -197,7 +205,8 @@ def size_results(
     points = []
     for k in range(1, n):
         size = sum(_zero(tool["result_bytes"]) for tool in results[k])
-        if size and {tool["source"] for tool in results[k]} == {"size"}:
+        kept = 10 * -change[k] <= 3 * (x[k] - change[k])
+        if size and kept and {tool["source"] for tool in results[k]} == {"size"}:
             points.append((size, change[k] - answer[k]))
     ratio = top / bottom if bottom else fit_ratio(points)
     ratio = min(max(ratio, 1 / 16), 1)
@@ -215,23 +224,35 @@ def size_results(
 
 
 def fit_ratio(points: list[tuple[int, int]]) -> float:
-    """Return tokens per byte: the slope of a line, drawn towards a fourth."""
+    """Return tokens per byte: of all results together, or the slope of a line."""
     n = len(points)
-    if n < 2:
+    if not n:
         return 0.25
-    sizes, rises = sum(b for b, _ in points), sum(g for _, g in points)
-    spread = sum(b * b for b, _ in points) - float(sizes) * sizes / n
-    joint = sum(b * g for b, g in points) - float(sizes) * rises / n
-    rest = sum(g * g for _, g in points) - float(rises) * rises / n
-    if spread <= 0:
-        return 0.25
-    unusual = joint - 0.25 * spread
-    beside = max(rest - 0.25 * (joint + unusual), 0.0)
-    slope = unusual / spread
-    scatter = max(beside - slope * unusual, 0.0)
-    noise = (scatter + beside / (n - 1)) / (n - 1)
+    unusual = [(b, g - 0.25 * b) for b, g in points]
+    bytes_, more = sum(b for b, _ in unusual), sum(g for _, g in unusual)
+    whole = more / bytes_
+    rest = sum(g * g for _, g in unusual)
+    noise = (_missed(unusual, whole) + rest / max(n, 2)) / max(n, 2)
+    through = whole * _draw(bytes_ * bytes_ / max(n, 2), noise)
+    if n < 3:
+        return 0.25 + through
+    centred = [(b - bytes_ / n, g - more / n) for b, g in unusual]
+    spread = sum(b * b for b, _ in centred)
+    slope = sum(b * g for b, g in centred) / spread if spread else 0.0
+    rest = sum(g * g for _, g in centred)
+    noise = (_missed(centred, slope) + rest / (n - 1)) / (n - 1)
+    line = slope * _draw(spread, noise)
+    better = _missed(unusual, through) > _missed(centred, line) * (1 + 4 / (n - 2))
+    return 0.25 + (line if better or not -0.04 <= whole <= 0.12 else through)
+
+
+def _missed(points: list[tuple[float, float]], slope: float) -> float:
+    return sum((g - slope * b) ** 2 for b, g in points)
+
+
+def _draw(spread: float, noise: float) -> float:
     known = spread * 0.08**2
-    return 0.25 + slope * known / (known + noise)
+    return known / (known + noise) if known + noise else 0.0
 
 
 def find_jumps(
@@ -261,10 +282,11 @@ def find_jumps(
 def judge_growth(
     x: list[int],
     change: list[int],
-    known: list[int],
     jump: list[bool],
     organic: list[int],
     resent: list[int],
+    *,
+    sheds: bool,
 ) -> Row:
     """Return exponent, line, verdict and shape of one lane."""
     n = len(x)
@@ -278,12 +300,7 @@ def judge_growth(
     travelled = sum(map(abs, organic))
     efficiency = (y[-1] - y[0]) / travelled if travelled else 0.0
     gain = slope * (n - 1)
-    appended = sum(tokens for tokens, j in zip(known, jump, strict=True) if not j)
     levelled = n >= 10 and late_slope < 0.5 * slope and r2 < 0.85
-    falls = sum(d < 0 for d in organic)
-    kept = 0.75 if falls >= 2 and r2 < 0.92 else 0.4
-    shed = efficiency < 0.9 and gain < kept * appended
-    shed = shed or (5 * falls >= n - 1 and gain < 0.6 * appended)
     quadratic = (
         n >= 6
         and exponent >= 1.35
@@ -292,7 +309,7 @@ def judge_growth(
         and gain >= 0.3 * (x[0] + sum(y) / n)
         and gain >= 500
         and not levelled
-        and not shed
+        and not sheds
     )
     return {
         "quadratic": quadratic,
@@ -303,6 +320,43 @@ def judge_growth(
             x, change, jump, resent, exponent, quadratic=quadratic
         ),
     }
+
+
+def find_shedding(steady: list[int], known: list[int], entering: list[int]) -> bool:
+    """Tell whether the context does not keep what was appended."""
+    n = len(steady)
+    change = [0] + [b - a for a, b in itertools.pairwise(steady)]
+    jump, organic = find_jumps(steady, change, known)
+    y = [sum(organic[: k + 1]) for k in range(n)]
+    slope, r2 = fit_line(y)
+    gain = slope * (n - 1)
+    known = [0 if j else tokens for tokens, j in zip(known, jump, strict=True)]
+    entering = [0 if j else tokens for tokens, j in zip(entering, jump, strict=True)]
+    travelled = sum(map(abs, organic))
+    efficiency = (y[-1] - y[0]) / travelled if travelled else 0.0
+    falls = sum(d < 0 for d in organic)
+    kept = 0.75 if falls >= 2 and r2 < 0.92 else 0.4
+    if efficiency < 0.9 and gain < kept * sum(known):
+        return True
+    if 5 * falls >= n - 1 and gain < 0.6 * sum(known):
+        return True
+    lost = [k - d for k, d in zip(known, organic, strict=True)]
+    dropped = sum(max(0, tokens) for tokens in lost)
+    if not dropped or 10 * dropped < sum(known) or n < 7:
+        return False
+    whole, tools = _left_over(lost, known), _left_over(lost, entering)
+    return whole < 0.1 and whole <= tools
+
+
+def _left_over(lost: list[int], entered: list[int]) -> float:
+    least = 1.0
+    for length in range(2, 13):
+        places = range(length + 1, len(lost))
+        total = sum(lost[k] ** 2 for k in places)
+        if len(places) >= 4 and total:
+            left = sum((lost[k] - entered[k - length]) ** 2 for k in places)
+            least = min(least, left / total)
+    return least
 
 
 def fit_line(y: list[int]) -> tuple[float, float]:
@@ -351,12 +405,78 @@ def name_shape(
     return "bounded" if bounded else "flat"
 
 
-def measure_resent(
-    x: list[int], change: list[int], known: list[int]
-) -> tuple[list[int], list[float], list[float], list[int]]:
-    """Return re-sent tokens, survival of old and of new items, and excess."""
+def steady_prompts(x: list[int], known: list[int], entering: list[int]) -> list[int]:
+    """Return prompt sizes without what comes and goes."""
     n = len(x)
-    excess = [max(0, tokens - x[0]) for tokens in x]
+    change = [0] + [b - a for a, b in itertools.pairwise(x)]
+    surprise = [0] + [d - k for d, k in zip(change[1:], known[1:], strict=True)]
+    if n < 4 or not any(surprise):
+        return x
+    cut = [k == 0 or 2 * x[k] < x[k - 1] for k in range(n)]
+    squares = [0 if c else e * e for c, e in zip(cut, surprise, strict=True)]
+    count = n - sum(cut)
+    begins = [
+        cut[k] or squares[k] * (count - 1) > 16 * (sum(squares) - squares[k])
+        for k in range(n)
+    ]
+    starts = [k for k in range(n) if begins[k]] + [n]
+    stretches = [list(range(a, b)) for a, b in itertools.pairwise(starts)]
+    level = [0] * n
+    for places in stretches:
+        for k in places[1:]:
+            level[k] = level[k - 1] + surprise[k]
+    inside = [k for k in range(n) if not begins[k]]
+    stayed = [0 if begins[k] else surprise[k] for k in range(n)]
+    back = sum(a * b for a, b in itertools.pairwise(stayed)) < 0
+    memory = _memory(stretches, level) if back and len(inside) >= 3 else 0.0
+    if not memory:
+        return x
+    usual = sum(entering[k] ** 2 for k in inside) / len(inside)
+    keep = []
+    for k in range(n):
+        part = 0.25 + 0.75 * (entering[k] ** 2 / usual if usual else 1)
+        wandering = (1 - memory) ** 2 / memory * part
+        gain = (wandering + math.sqrt(wandering * (wandering + 4))) / 2
+        keep.append(1 / (1 + gain))
+    steady = list(x)
+    for places in stretches:
+        for k in places:
+            weights = [math.prod(keep[min(j, k) + 1 : max(j, k) + 1]) for j in places]
+            total = sum(w * level[j] for w, j in zip(weights, places, strict=True))
+            off = math.floor(total / sum(weights) - level[k] + 0.5 + 1e-6)
+            steady[k] = max(0, x[k] + off)
+    return steady
+
+
+def _memory(stretches: list[list[int]], level: list[int]) -> float:
+    """Return what a smooth level keeps, the mean of five values by likelihood."""
+    memories = (0.0, 0.25, 0.5, 0.75, 1.0)
+    count = sum(len(places) - 1 for places in stretches)
+    costs = []
+    for memory in memories:
+        squares = volume = 0.0
+        for places in stretches:
+            innovation, value = [0.0], 0.0
+            for before, k in itertools.pairwise(places):
+                value = memory * value + level[k] - level[before]
+                innovation.append(value)
+            weights = [memory**j for j in range(len(places))]
+            opening = sum(w * w for w in weights)
+            shared = sum(u * w for u, w in zip(innovation, weights, strict=True))
+            squares += max(0.0, sum(u * u for u in innovation) - shared**2 / opening)
+            volume += math.log(opening)
+        costs.append(count * math.log(max(squares, 1e-6)) + volume)
+    odds = [math.exp((min(costs) - cost) / 2) for cost in costs]
+    return sum(m * o for m, o in zip(memories, odds, strict=True)) / sum(odds)
+
+
+def measure_resent(
+    x: list[int], steady: list[int], known: list[int], measured: list[int]
+) -> tuple[list[int], list[float], list[float], list[int]]:
+    """Return re-sent tokens, survival of old and of new items, and history."""
+    n = len(x)
+    history = [min(max(0, s - steady[0]), a) for s, a in zip(steady, x, strict=True)]
+    change = [0] + [b - a for a, b in itertools.pairwise(steady)]
     level = [
         sum(d - k for d, k in zip(change[: at + 1], known[: at + 1], strict=True))
         for at in range(n)
@@ -364,20 +484,23 @@ def measure_resent(
     resent, keep, entered = [0] * n, [0.0] * n, [1.0] * n
     begin = 0
     for k in range(n):
-        expected = min(known[k], excess[k])
-        older = excess[k - 1] if k else 0
-        fresh = min(max(change[k], expected, 0), excess[k])
-        whole = older > 0 and 10 * (excess[k] - fresh) >= 7 * older
+        expected = min(known[k], history[k])
+        older = history[k - 1] if k else 0
+        fresh = min(max(change[k], expected, 0), history[k])
+        whole = older > 0 and 10 * (history[k] - fresh) >= 7 * older
         if whole:
             height = max(level[max(begin, k - 8) : k])
-            fresh = min(expected + max(0, level[k] - height), excess[k])
+            fallen = known[k] - change[k]
+            too_much = fallen if 0 < 4 * fallen <= measured[k] else 0
+            fresh = expected + max(0, level[k] - height) - too_much
+            fresh = min(max(0, fresh), history[k])
         else:
             begin = k
-        resent[k] = excess[k] - fresh
+        resent[k] = history[k] - fresh
         keep[k] = 1.0 if whole else resent[k] / older if older else 0.0
         if not whole and fresh < known[k]:
             entered[k] = fresh / known[k]
-    return resent, keep, entered, excess
+    return resent, keep, entered, history
 
 
 def find_loops(issued: list[list[Row]]) -> tuple[int, list[bool]]:
@@ -450,7 +573,7 @@ def carry(
     answer: list[int],
     keep: list[float],
     entered: list[float],
-    excess: list[int],
+    history: list[int],
     total: int,
     looping: list[bool],
 ) -> None:
@@ -466,7 +589,7 @@ def carry(
         for k in range(n)
     ]
     alive = [sum(new[k] * kept[k][i] for k in range(i + 1)) for i in range(n)]
-    other = [max(0.0, e - a) for e, a in zip(excess, alive, strict=True)]
+    other = [max(0.0, e - a) for e, a in zip(history, alive, strict=True)]
     rest = sum(map(min, other, other[1:]))
     output = sum(a * e * t for a, e, t in zip(answer, entered, lasting, strict=True))
     for k, tools in enumerate(results):

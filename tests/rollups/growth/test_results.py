@@ -58,6 +58,22 @@ def test_fluctuations_do_not_make_results_larger():
     )
 
 
+def test_results_that_are_all_that_prompts_grow_by_tell_the_ratio_in_sum():
+    state = [0, *(120 * (-1) ** k for k in range(19)), 0]
+    sizes = [
+        size + part
+        for size, part in zip(
+            contexts((size // 3 for size in BYTES), 9000), state, strict=True
+        )
+    ]
+
+    rows = results_of(sizes, measured(BYTES))
+
+    assert [row["result_tokens"] for row in rows] == pytest.approx(
+        [size / 3 for size in BYTES], rel=0.05
+    )
+
+
 def test_two_results_tell_little_about_the_ratio():
     (row, _) = results_of([1000, 2000, 2001], measured([1000, 1500]))
 
