@@ -49,5 +49,6 @@ OPENLIT_LANGGRAPH: Final = Dialect(
     own_keys={"agent_name": ("gen_ai.workflow.name",)},
     names={"invoke_workflow *": "invoke_agent", "invoke_agent *": "agent_step"},
     usage=(Usage(input="inclusive"),),
-    lies=OPENLIT.lies,
+    # A node is no agent: what it is called says nothing of who calls.
+    lies=(*OPENLIT.lies, Lie("gen_ai.agent.name", ".*"), Lie("gen_ai.agent.id", ".*")),
 )
