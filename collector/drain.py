@@ -33,6 +33,7 @@ from collector.lake.handoff import Handoff
 from collector.lake.layout import by_partition, span_key
 from collector.lake.target import Target
 from proto_handlers.content import ContentPolicy
+from proto_handlers.flat import Flat
 from proto_handlers.normalise import normalise
 from proto_handlers.otlp_logs import decode_logs
 from proto_handlers.otlp_traces import Decoded, Payload, decode_traces
@@ -161,8 +162,8 @@ class Drain:
         spans, normalised = zip(*tables, strict=True)
         return Priced(pa.concat_tables(spans), pa.concat_tables(normalised))
 
-    def _price(self, spans: pa.Table) -> Priced:
-        return price_spans(spans, self._books, self._dimensions)
+    def _price(self, spans: pa.Table, flat: Flat | None = None) -> Priced:
+        return price_spans(spans, self._books, self._dimensions, flat=flat)
 
     def _priced(self, frames: list[Frame], decode: _Decode) -> Iterator[Priced]:
         if not frames:
@@ -204,7 +205,7 @@ class Drain:
             self._reader.set_aside(frames[place])
         PAYLOADS_REFUSED.inc(len(decoded.refused_payloads))
         SPANS_REFUSED.inc(decoded.refused_spans)
-        return self._price(decoded.spans)
+        return self._price(decoded.spans, decoded.flat)
 
     def _parts(self, spans: pa.Table, start: Position) -> dict[str, pa.Table]:
         name = f"{self._reader.journal_id}-{start}"
@@ -269,7 +270,11 @@ def _expansion_of(frames: list[Frame]) -> float:
 
 
 def price_spans(
-    spans: pa.Table, books: Books, dimensions: dict[str, tuple[str, ...]]
+    spans: pa.Table,
+    books: Books,
+    dimensions: dict[str, tuple[str, ...]],
+    *,
+    flat: Flat | None = None,
 ) -> Priced:
     """
     Normalise decoded spans and price the calls among them.
@@ -278,7 +283,7 @@ def price_spans(
         The same rows in the same order, as stored and as normalised; cost columns are
         null on spans that are no calls.
     """
-    normalised = normalise(spans, dimensions)
+    normalised = normalise(spans, dimensions, flat=flat)
     if not spans.num_rows:
         return Priced(SPAN_SCHEMA.empty_table(), normalised)
     rows = np.flatnonzero(normalised.column("is_call").to_numpy())

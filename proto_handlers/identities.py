@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.attributes import Attributes, KeyPlaces, Mask, Rows, from_maps
+from proto_handlers.attributes import Attributes, KeyPlaces, Rows
 from proto_handlers.columns import NONE, Chosen
 from proto_handlers.dialects import DIALECTS, IDENTITY_KEYS
 from proto_handlers.scalars import FALSE, word
@@ -37,12 +36,13 @@ def identity_keys(
 def identities_of(
     chosen: Chosen,
     places: KeyPlaces,
-    resources: pa.MapArray,
+    resources: Attributes,
+    resource_of_span: Rows,
     keys: Mapping[str, tuple[str, ...]],
 ) -> dict[str, pa.Array]:
     """Return ``own_`` and ``resource_`` of each identity and dimension."""
-    distinct, codes = _distinct_resources(resources)
-    resource_places = KeyPlaces(distinct)
+    resource_places = KeyPlaces(resources)
+    codes = pa.array(resource_of_span)
     columns: dict[str, pa.Array] = {}
     for name, candidates in keys.items():
         own = _first_of(chosen.attributes, places, candidates)
@@ -50,8 +50,8 @@ def identities_of(
         if told is not None:
             own = np.where(own == NONE, told, own)
         columns[f"own_{name}"] = Chosen(chosen.attributes, {name: own}).text(name)
-        shared = _first_of(distinct, resource_places, candidates)
-        texts = Chosen(distinct, {name: shared}).text(name)
+        shared = _first_of(resources, resource_places, candidates)
+        texts = Chosen(resources, {name: shared}).text(name)
         columns[f"resource_{name}"] = texts.take(codes)
     return columns
 
@@ -78,40 +78,3 @@ def _first_of(attributes: Attributes, places: KeyPlaces, keys: tuple[str, ...]) 
         if found is not None:
             chosen[attributes.rows[found]] = found
     return chosen
-
-
-def _distinct_resources(resources: pa.MapArray) -> tuple[Attributes, pa.Array]:
-    """
-    Return the resources that differ from the row before, and each row's place there.
-
-    Spans of one resource come in a run, so comparing neighbours by length and
-    content leaves few of them without sorting anything.
-    """
-    offsets = resources.offsets.to_numpy()
-    sizes = np.diff(offsets)
-    entries = from_maps(resources)
-    changed: Mask = np.ones(len(resources), np.bool_)
-    if len(resources) > 1:
-        changed[1:] = _differs_from_previous(entries, offsets - offsets[0], sizes)
-    starts = np.flatnonzero(changed)
-    codes = np.cumsum(changed) - 1
-    distinct = resources.take(pa.array(starts))
-    return from_maps(distinct).told(), pa.array(codes)
-
-
-def _differs_from_previous(
-    entries: Attributes, offsets: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32]
-) -> Mask:
-    different: Mask = sizes[1:] != sizes[:-1]
-    keys = entries.codes
-    # Entries of a map have their texts in order.
-    texts = entries.pool.dictionary_encode(null_encoding="encode").indices.to_numpy()
-    rows = entries.rows
-    place = np.arange(len(rows)) - offsets[rows]
-    comparable = np.zeros(len(sizes), np.bool_)
-    comparable[1:] = ~different
-    chosen = np.flatnonzero(comparable[rows])
-    before = offsets[rows[chosen] - 1] + place[chosen]
-    unlike = (keys[chosen] != keys[before]) | (texts[chosen] != texts[before])
-    different[rows[chosen[unlike]] - 1] = True
-    return different

@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.attributes import Attributes, KeyPlaces, Rows, from_maps
+from proto_handlers.attributes import Attributes, KeyPlaces, Rows
 from proto_handlers.columns import NONE, Chosen
 from proto_handlers.details import details_of
 from proto_handlers.dialects import DIALECTS
 from proto_handlers.dialects.dialect import flatten
+from proto_handlers.flat import Flat
 from proto_handlers.identities import agent_names, identities_of, identity_keys
 from proto_handlers.scalars import FALSE, word
 from proto_handlers.schema import LOG_KIND, WIRE_FIELDS, normalised_schema
@@ -33,7 +34,10 @@ _NAMES: Final = pa.array([dialect.name for dialect in DIALECTS], pa.string())
 
 
 def normalise(
-    spans: pa.Table, dimensions: Mapping[str, tuple[str, ...]] | None = None
+    spans: pa.Table,
+    dimensions: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    flat: Flat | None = None,
 ) -> pa.Table:
     """
     Find out what each span means.
@@ -43,6 +47,8 @@ def normalise(
             decoded batch, or ``spans`` of the lake.
 
         dimensions: Configured dimensions with their attribute keys, best first.
+
+        flat: What decoding says of the same spans' attributes, if it is still there.
 
     Returns:
         The same n rows in the same order with `normalised_schema`. Counts are as
@@ -56,7 +62,10 @@ def normalise(
     wire: dict[str, pa.Array] = {
         field.name: _one(spans, field.name) for field in WIRE_FIELDS
     }
-    attributes = from_maps(_one(spans, "attributes")).told()
+    flat = flat or Flat.of(
+        _one(spans, "attributes"), _one(spans, "resource_attributes")
+    )
+    attributes = flat.spans.told()
     places = KeyPlaces(attributes)
     codes = dialects_of(wire["scope_name"], attributes, places)
     silenced = silence_lies(attributes, places, codes)
@@ -75,7 +84,11 @@ def normalise(
     columns["is_call"] = is_call
     columns["is_total"] = pc.and_not(columns["has_usage"], is_call)
     columns |= identities_of(
-        chosen, places, _one(spans, "resource_attributes"), identity_keys(extra)
+        chosen,
+        places,
+        flat.resources.told(),
+        flat.resource_of_span,
+        identity_keys(extra),
     )
     columns["own_agent_name"] = agent_names(
         columns["own_agent_name"], columns["span_role"], wire["name"], codes

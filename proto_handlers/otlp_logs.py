@@ -29,13 +29,15 @@ from proto_handlers.otlp_traces import (
     Decoded,
     Nested,
     Payload,
+    SpanTable,
     converted,
+    joined,
     span_table,
     unnested,
 )
 from proto_handlers.projection import log_handler, trace_handler
 from proto_handlers.scalars import ZERO_LENGTH, word
-from proto_handlers.schema import LOG_KIND, RAW_SCHEMA
+from proto_handlers.schema import LOG_KIND
 
 _FAILURES: Final = pa.array(
     sorted({event for dialect in DIALECTS for event in dialect.failure_events}),
@@ -75,7 +77,7 @@ def decode_logs(
         makes this function raise.
     """
     batches, refused = converted(payloads, log_handler())
-    tables = []
+    parts: list[SpanTable] = []
     for batch, part in batches:
         nested = unnested(batch, part)
         attributes = from_key_values(nested.spans.field("attributes"))
@@ -84,15 +86,14 @@ def decode_logs(
         if told.any():
             records = nested.filtered(told)
             spans = _as_spans(records, names.filter(pa.array(told)))
-            tables.append(
+            parts.append(
                 span_table(
                     records._replace(spans=spans),
                     policy or ContentPolicy(),
                     kind=LOG_KIND,
                 )
             )
-    whole = pa.concat_tables(tables) if tables else RAW_SCHEMA.empty_table()
-    return Decoded(whole, refused, 0)
+    return joined(parts, refused, 0)
 
 
 def _event_names(records: pa.StructArray, attributes: Attributes) -> pa.StringArray:

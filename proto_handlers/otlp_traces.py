@@ -21,6 +21,7 @@ from proto_handlers.content import ContentPolicy, reduce_content
 from proto_handlers.events import found_in_events, tool_contents
 from proto_handlers.extraction import Scoped, extract
 from proto_handlers.fixed_texts import hex_texts
+from proto_handlers.flat import Flat
 from proto_handlers.projection import RequestHandler, trace_handler
 from proto_handlers.scalars import NO_CODE, NO_TEXT, ZERO_LENGTH, word
 from proto_handlers.schema import RAW_SCHEMA
@@ -55,6 +56,8 @@ class Decoded(NamedTuple):
     spans: pa.Table
     refused_payloads: tuple[int, ...]
     refused_spans: int
+    flat: Flat | None = None
+    """The attributes in *spans* once more, so that nobody has to flatten the maps."""
 
 
 def decode_traces(
@@ -73,7 +76,7 @@ def decode_traces(
         request, or a span with a bad id or time, is left out and counted; the rest
         is not affected. Data never makes this function raise.
     """
-    tables = []
+    parts: list[SpanTable] = []
     bad_spans = 0
     batches, refused = converted(payloads, trace_handler())
     for batch, part in batches:
@@ -82,10 +85,28 @@ def decode_traces(
         bad = len(valid) - int(valid.sum())
         if bad:
             nested = nested.filtered(valid)
-        tables.append(span_table(nested, policy or ContentPolicy()))
+        parts.append(span_table(nested, policy or ContentPolicy()))
         bad_spans += bad
-    whole = pa.concat_tables(tables) if tables else RAW_SCHEMA.empty_table()
-    return Decoded(whole, refused, bad_spans)
+    return joined(parts, refused, bad_spans)
+
+
+class SpanTable(NamedTuple):
+    """Rows with `RAW_SCHEMA`, and the attributes in them."""
+
+    rows: pa.Table
+    flat: Flat
+
+
+def joined(
+    parts: Sequence[SpanTable], refused: tuple[int, ...], refused_spans: int
+) -> Decoded:
+    """Return all *parts* as one batch."""
+    if not parts:
+        return Decoded(RAW_SCHEMA.empty_table(), refused, refused_spans)
+    # Payloads that are none split a batch; then the maps are flattened again.
+    flat = parts[0].flat if len(parts) == 1 else None
+    rows = pa.concat_tables([part.rows for part in parts])
+    return Decoded(rows, refused, refused_spans, flat)
 
 
 def converted(
@@ -166,8 +187,8 @@ def unnested(batch: pa.RecordBatch, payloads: Sequence[Payload]) -> Nested:
 
 def span_table(
     nested: Nested, policy: ContentPolicy, *, kind: str | None = None
-) -> pa.Table:
-    """Return rows with `RAW_SCHEMA`; *kind* in place of the kind that spans have."""
+) -> SpanTable:
+    """Return rows of spans; *kind* in place of the kind that spans have."""
     spans, scope_of_span, payloads = nested.spans, nested.scope_of_span, nested.payloads
     resource_of_span = nested.resource_of_scope[scope_of_span]
     payload_of_span = nested.payload_of_span
@@ -212,7 +233,10 @@ def span_table(
         "links": _links(spans.field("links"), policy),
     }
     arrays = [columns[name] for name in RAW_SCHEMA.names]
-    return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)
+    return SpanTable(
+        pa.Table.from_arrays(arrays, schema=RAW_SCHEMA),
+        Flat(attributes, resource, resource_of_span),
+    )
 
 
 def _attributes(

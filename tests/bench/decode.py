@@ -87,7 +87,7 @@ def mixed_payloads(requests, size):
 
 def run(payloads):
     decoded = decode_traces(payloads)
-    return decoded.spans, normalise(decoded.spans)
+    return decoded.spans, normalise(decoded.spans, flat=decoded.flat)
 
 
 def measure(name, bodies, rounds):
@@ -98,9 +98,9 @@ def measure(name, bodies, rounds):
     seconds = []
     for _ in range(rounds):
         begin = time.process_time()
-        spans = decode_traces(payloads).spans
+        decoded = decode_traces(payloads)
         middle = time.process_time()
-        normalise(spans)
+        normalise(decoded.spans, flat=decoded.flat)
         seconds.append((middle - begin, time.process_time() - middle))
     totals = [sum(parts) for parts in seconds]
     return {
