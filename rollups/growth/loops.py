@@ -21,6 +21,9 @@ Rounds that make a loop, when results are known and when only arguments are.
 One call alone must come back three times: twice is what a careful agent does.
 """
 
+SHORT_PERIOD: Final = 2
+"""The third round of more calls than this is clear before its last call."""
+
 FREE_ROUNDS: Final = 2
 """Rounds before a loop's calls count as wasted."""
 
@@ -35,7 +38,8 @@ class Loops:
 
         first: Row of the first call of the first round; -1 where there is no loop.
 
-        rounds: Most rounds in a row; 0 where there is no loop.
+        rounds: Most rounds in a row, of which the last may lack its last call as
+            above; 0 where there is no loop.
 
         wasted: The calls that a loop has wasted.
     """
@@ -69,7 +73,7 @@ def find_loops(tool_calls: pa.Table, asked: Asked, curve: Curve) -> Loops:
         equal, known = _equal_to_earlier(signatures, curve, lag)
         repeats = run_lengths(equal)
         fires = (repeats >= (ROUNDS_UNKNOWN - 1) * lag) | (
-            run_lengths(equal & known) >= max(LEAST_REPEATS, (ROUNDS_KNOWN - 1) * lag)
+            run_lengths(equal & known) >= _least_repeats(lag)
         )
         if not fires.any():
             continue
@@ -79,9 +83,16 @@ def find_loops(tool_calls: pa.Table, asked: Asked, curve: Curve) -> Loops:
         owner = curve.segments.owner[rows]
         rows, owner = rows[period[owner] == 0], owner[period[owner] == 0]
         first[owner[::-1]] = rows[::-1] - lag
-        np.maximum.at(rounds, owner, repeats[rows] // lag + 1)
+        begun = repeats[rows] + (lag > SHORT_PERIOD)
+        np.maximum.at(rounds, owner, begun // lag + 1)
         period[owner] = lag
     return Loops(period=period, first=first, rounds=rounds, wasted=wasted)
+
+
+def _least_repeats(period: int) -> int:
+    """Return how many calls in a row must be known to repeat earlier ones."""
+    whole = (ROUNDS_KNOWN - 1) * period
+    return max(LEAST_REPEATS, whole - (period > SHORT_PERIOD))
 
 
 def _whole_runs(holds: Bools, marked: Bools) -> Bools:

@@ -532,7 +532,7 @@ def find_loops(issued: list[list[Row]]) -> tuple[int, list[bool]]:
                 continue
             repeats += 1
             sure = sure + 1 if known[k] and known[k - lag] else 0
-            if sure >= max(3, 2 * lag) or repeats >= 5 * lag:
+            if sure >= (3, 4, 5, 7)[lag - 1] or repeats >= 5 * lag:
                 period = period or lag
                 end = k
                 while end + 1 < n and equal[end + 1]:

@@ -32,11 +32,14 @@ def judge(rounds, *, known=True):
         ("xyzaaaa", 1),
         ("aaa", None),
         ("ababa", None),
-        ("abcabcab", None),
+        ("abcabcab", 3),
+        ("abcabca", None),
+        ("abcdabcdabc", 4),
+        ("abcdabcdab", None),
         ("abcdeabcdeabcde", None),
     ],
 )
-def test_a_loop_is_four_equal_calls_or_three_equal_rounds(rounds, period):
+def test_a_loop_is_four_equal_calls_or_the_third_of_equal_rounds(rounds, period):
     row = judge([(letter, letter) for letter in rounds])
 
     assert (row["is_loop"], row["loop_period"]) == (period is not None, period)
@@ -44,7 +47,14 @@ def test_a_loop_is_four_equal_calls_or_three_equal_rounds(rounds, period):
 
 @pytest.mark.parametrize(
     ("rounds", "start", "count"),
-    [("aaaa", 1, 4), ("xyaaaaaz", 3, 5), ("xababababa", 2, 4), ("aaaaxaaaaaa", 1, 6)],
+    [
+        ("aaaa", 1, 4),
+        ("xyaaaaaz", 3, 5),
+        ("xababababa", 2, 4),
+        ("aaaaxaaaaaa", 1, 6),
+        ("abcabcab", 1, 3),
+        ("abcabcabca", 1, 3),
+    ],
 )
 def test_a_loop_is_told_with_its_first_round_and_how_many_there_were(
     rounds, start, count
