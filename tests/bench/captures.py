@@ -1,13 +1,14 @@
 """
 Compare the ledger with the truth over captured requests of real instrumentations.
 
-    python -P tests/bench/captures.py --captures DIR [--only NAME ...] [--all]
+    python -P tests/bench/captures.py --captures DIR [--only NAME ...] [--all] [--logs]
 
 DIR has ``<instrumentation>/<scenario>/*.traces.{pb,json}`` and a ``truth.json`` beside
 them: what the LLM server was asked and answered. All files are ingested as
-`spanledger ingest` does it. Prints a line per scenario that differs (with ``--all`` per
-scenario) and a total as JSON; exits 1 if a scenario has more than was billed, or a
-wrong number that its price does not admit.
+`spanledger ingest` does it, with ``--logs`` those of log records (``*.logs.*``), too:
+what they repeat must change nothing. Prints a line per scenario that differs (with
+``--all`` per scenario) and a total as JSON; exits 1 if a scenario has more than was
+billed, or a wrong number that its price does not admit.
 
 A scenario is *equal* if calls, uncached, read, written and output tokens are, in sum
 and call by call, null taken for none; *unsent* if the library left the cache out, and
@@ -95,22 +96,27 @@ def trace_ids(files):
     }
 
 
-def scenario_files(folder):
+def scenario_files(folder, signal="traces"):
     return sorted(
         p
-        for p in folder.glob("*.traces.*")
+        for p in folder.glob(f"*.{signal}.*")
         if p.suffix in {".pb", ".json"} and not p.name.endswith(".meta.json")
     )
 
 
-def ledger_of(folders):
+def ledger_of(folders, *, signals):
     scenario_of = {}
     for folder in folders:
         for trace_id in trace_ids(scenario_files(folder)):
             scenario_of[trace_id] = folder
     with tempfile.TemporaryDirectory() as directory:
         settings = load_settings(data_dir=Path(directory))
-        files = [path for folder in folders for path in scenario_files(folder)]
+        files = [
+            path
+            for folder in folders
+            for signal in signals
+            for path in scenario_files(folder, signal)
+        ]
         with contextlib.redirect_stdout(io.StringIO()):
             ingest_files(settings, files)
         rows = duckdb.execute(QUERY, [settings.lake_url]).fetchall()
@@ -185,13 +191,15 @@ def main():
     parser.add_argument("--captures", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--logs", action="store_true")
     arguments = parser.parse_args()
     folders = [
         truth.parent
         for truth in sorted(arguments.captures.glob("*/*/truth.json"))
         if not arguments.only or truth.parent.parent.name in arguments.only
     ]
-    ledger = ledger_of(folders)
+    signals = ("traces", "logs") if arguments.logs else ("traces",)
+    ledger = ledger_of(folders, signals=signals)
     verdicts = Counter()
     for folder in folders:
         truth, seen = read_truth(folder), ledger[folder]
