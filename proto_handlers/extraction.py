@@ -138,6 +138,8 @@ class _Findings:
         if excerpt.found == "response_id":
             own = own & ~self._has_id
         where = self._meant(excerpt, own)
+        # LiteLLM sends most of its metadata empty.
+        where = where[self._attributes.sizes(self._attributes.slots[where]) > 0]
         for pattern in excerpt.patterns:
             if not len(where):
                 return

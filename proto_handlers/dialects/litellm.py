@@ -5,6 +5,9 @@ from typing import Final
 from proto_handlers.dialects.dialect import Dialect, Document, Excerpt, Usage
 from proto_handlers.dialects.metadata import NAMES, pattern_of
 
+_QUOTES: Final = "'\""
+"""Values are Python literals."""
+
 LITELLM: Final = Dialect(
     name="litellm",
     source="https://docs.litellm.ai/docs/observability/opentelemetry_integration, "
@@ -39,7 +42,7 @@ LITELLM: Final = Dialect(
     documents=(Document("metadata.usage_object", is_usage=True),),
     # What a client of the proxy says of its request.
     excerpts=tuple(
-        Excerpt("metadata.requester_metadata", name, (pattern_of(name),))
+        Excerpt("metadata.requester_metadata", name, (pattern_of(name, quote=_QUOTES),))
         for name in NAMES
     ),
     content=("hidden_params",),

@@ -33,7 +33,15 @@ def metadata_keys(*prefixes: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def pattern_of(identity: str) -> str:
-    """Return what finds an identity in a JSON object or a Python literal."""
+def pattern_of(identity: str, *, quote: str = '"') -> str:
+    """
+    Return what finds an identity in a JSON object.
+
+    Args:
+        identity: One of `NAMES`.
+
+        quote: Characters that quote, for texts that are no JSON.
+    """
     names = "|".join(name.replace(".", r"\.") for name in NAMES[identity])
-    return rf"""['"](?:{names})['"]\s*:\s*['"](?P<found>[^'"\\]+)['"]"""
+    mark = f"[{quote}]" if len(quote) > 1 else quote
+    return rf"{mark}(?:{names}){mark}\s*:\s*{mark}(?P<found>[^{quote}\\]+){mark}"
