@@ -35,7 +35,7 @@ A window is recognised by what it drops: at least four times what entered so man
 before, up to a tenth (of the squares) that this does not explain.
 """
 
-DROPPED_PARTS: Final = 10
+MOST_KEPT: Final = 0.9
 """Looked for where at least a tenth of what was appended is gone."""
 
 
@@ -68,6 +68,7 @@ def find_shedding(segments: Segments, steady: Ints, sizes: Sizes) -> Bools:
     sheds |= often & (gain < WINDOW_GAIN * appended)
     found: Bools = sheds | _are_windows(
         segments,
+        gain < MOST_KEPT * appended,
         steps.organic,
         np.where(steps.jump, 0, sizes.known),
         np.where(steps.jump, 0, sizes.entering),
@@ -75,21 +76,20 @@ def find_shedding(segments: Segments, steady: Ints, sizes: Sizes) -> Bools:
     return found
 
 
-def _are_windows(segments: Segments, change: Ints, known: Ints, results: Ints) -> Bools:
+def _are_windows(
+    segments: Segments, suspects: Bools, change: Ints, known: Ints, results: Ints
+) -> Bools:
     """
-    Tell which chains drop at each call just what entered some calls before.
+    Tell which of *suspects* drop at each call just what entered some calls before.
 
     Where results alone explain the drops better, answers stay: a history that grows.
     """
     windows = np.zeros(len(segments.counts), dtype=np.bool_)
-    lost = known - change
-    dropped = segments.sums(np.maximum(lost, 0))
-    suspects = DROPPED_PARTS * dropped >= segments.sums(known)
-    suspects &= (dropped > 0) & (segments.counts > LEAST_DROPS + WINDOWS.start)
+    suspects = suspects & (segments.counts > LEAST_DROPS + WINDOWS.start)
     if not suspects.any():
         return windows
     inner, rows = segments.select(suspects)
-    missing = lost[rows].astype(np.float64)
+    missing = (known - change)[rows].astype(np.float64)
     best = _left_over(inner, missing, known[rows])
     of_tools = _left_over(inner, missing, results[rows])
     windows[suspects] = (best < DROPS_UNEXPLAINED) & (best <= of_tools)

@@ -341,8 +341,7 @@ def find_shedding(steady: list[int], known: list[int], entering: list[int]) -> b
     if 5 * falls >= n - 1 and gain < 0.6 * sum(known):
         return True
     lost = [k - d for k, d in zip(known, organic, strict=True)]
-    dropped = sum(max(0, tokens) for tokens in lost)
-    if not dropped or 10 * dropped < sum(known) or n < 7:
+    if gain >= 0.9 * sum(known) or n < 7:
         return False
     whole, tools = _left_over(lost, known), _left_over(lost, entering)
     return whole < 0.1 and whole <= tools
