@@ -8,6 +8,7 @@ A price book holds list prices by provider, model and date, and overlays on them
 from pricing.book import PriceBook, bundled_book, load_book
 from pricing.compute import COST_SCHEMA, INPUT_FIELDS, price_calls
 from pricing.errors import PriceBookError
+from pricing.hours import share_hour
 from pricing.overlay_file import load_overlay
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "load_book",
     "load_overlay",
     "price_calls",
+    "share_hour",
 ]

@@ -126,6 +126,11 @@ class PriceBook:
         return tuple(name for name in CallKey._fields if name not in unused)
 
     @cached_property
+    def shares_hours(self) -> bool:
+        """Whether the price of any call waits until its hour is over."""
+        return any(rule.shares_hours for layer in self.layers for rule in layer)
+
+    @cached_property
     def newest_micros(self) -> int:
         """Time at which calls without one are priced: when the list was read."""
         days = [date.fromisoformat(catalog.retrieved) for catalog in self.catalogs]

@@ -15,7 +15,15 @@ from typing import Final
 
 from pricing.catalog import TIER_UNKNOWN, tier_gap
 from pricing.plans import ALWAYS, Entry, Plan, Schedule
-from pricing.rate_cards import Rate, RateCard, UnitRates, build_card, unpriced_card
+from pricing.rate_cards import (
+    HOUR_OPEN,
+    MachineHour,
+    Rate,
+    RateCard,
+    UnitRates,
+    build_card,
+    unpriced_card,
+)
 
 SELECTORS: Final = (
     "tenant",
@@ -54,6 +62,8 @@ class PriceRule:
         end: UTC microseconds until which it holds, exclusive.
 
         schedules: Recurring hours outside of which it does not hold.
+
+        shares_hours: Whether calls wait until their hour is over.
     """
 
     selectors: Mapping[str, tuple[str, ...]]
@@ -61,6 +71,7 @@ class PriceRule:
     start: int = ALWAYS[0]
     end: int = ALWAYS[1]
     schedules: tuple[Schedule, ...] = ()
+    shares_hours: bool = False
 
     def fits(self, subject: Subject) -> bool:
         """Whether the rule is about such calls."""
@@ -182,6 +193,21 @@ def fixed(pico_usd: int, *, status: str) -> Change:
     def change(card: RateCard, subject: Subject) -> RateCard | None:
         changed = fee(card, subject)
         return changed and replace(changed, per_call=True)
+
+    return change
+
+
+def by_the_hour(hour: MachineHour) -> Change:
+    """Return a change to a share of what machines cost an hour."""
+    waiting = replace(unpriced_card(HOUR_OPEN), hour=hour)
+
+    def change(card: RateCard, subject: Subject) -> RateCard:
+        return replace(
+            waiting,
+            provider=card.provider or _first(subject, "provider"),
+            model=card.model or _first(subject, "model"),
+            match=card.match or "exact",
+        )
 
     return change
 

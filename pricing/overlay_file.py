@@ -20,7 +20,11 @@ such as ``["01:00-04:00"]`` UTC; ``weekdays``, such as ``["mon", "tue"]``;
   list below has no price for the tier asked for.
 - ``free``, ``unpriced``; ``subscription``, at the list price and counted apart.
 - ``fixed_per_request``: ``usd`` a call, whatever it used.
-- ``gpu_hour``: ``usd_per_hour`` by ``tokens_per_hour``, an estimate.
+- ``gpu_hour``: ``usd_per_hour`` by ``tokens_per_hour``, an estimate. Without
+  ``tokens_per_hour``, what ``machines`` (default 1) cost an hour is shared over the
+  tokens of the calls that the rule prices in it, once `spanledger reprice` sees the
+  hour when it is over; until then they are unpriced, ``gpu_hour_open``. Such a rule
+  begins, ends and recurs on the full hour.
 - ``reported``: a cost that the sender reported goes before the price below, unless it
   is zero; with ``zero`` also then. ``ignore`` takes such a rule of ours back.
 
@@ -46,6 +50,7 @@ from pricing.overlay import (
     Change,
     Layer,
     PriceRule,
+    by_the_hour,
     fixed,
     multiplied,
     relabelled,
@@ -54,7 +59,7 @@ from pricing.overlay import (
     withheld,
 )
 from pricing.plans import ALWAYS, Schedule
-from pricing.rate_cards import UNITS, USAGE_CLASSES, Rate
+from pricing.rate_cards import UNITS, USAGE_CLASSES, MachineHour, Rate
 
 _FEES: Final = ("web_search", "request")
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -66,6 +71,8 @@ _MAX_DENOMINATOR: Final = 10_000
 """Finer factors would leave too few of 63 bits for the cost itself."""
 
 _MAX_FACTOR: Final = 1_000
+_HOUR: Final = 3_600_000_000
+_HOUR_KEYS: Final = frozenset({"usd_per_hour", "tokens_per_hour", "machines"})
 
 Calendars = Mapping[str, frozenset[int]]
 Row = Mapping[str, Any]
@@ -138,12 +145,17 @@ def _calendars(raw: Row, *, path: str) -> Calendars:
 def _rule(row: Row, calendars: Calendars, *, path: str, line: int | None) -> PriceRule:
     try:
         start, end = _interval(row)
+        schedules = _schedules(row, calendars)
+        shares_hours = row.get("kind") == "gpu_hour" and "tokens_per_hour" not in row
+        if shares_hours:
+            _check_full_hours(start, end, schedules)
         return PriceRule(
             selectors={name: _globs(row, name) for name in SELECTORS if name in row},
             change=_change(row),
             start=start,
             end=end,
-            schedules=_schedules(row, calendars),
+            schedules=schedules,
+            shares_hours=shares_hours,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         said = f"missing {error}" if isinstance(error, KeyError) else str(error)
@@ -308,11 +320,32 @@ def _per_request(row: Row) -> Change:
 
 def _gpu_hour(row: Row) -> Change:
     usd = _amount(row["usd_per_hour"], name="usd_per_hour")
+    if "tokens_per_hour" not in row:
+        return _shared_hour(row, usd)
+    if "machines" in row:
+        raise ValueError("'machines' goes without 'tokens_per_hour'")
     tokens = _amount(row["tokens_per_hour"], name="tokens_per_hour")
     if not tokens:
         raise ValueError("'tokens_per_hour' is zero")
     rate = Rate(_pico(Fraction(usd) / Fraction(tokens)))
     return replaced({"input": rate, "output": rate}, status="estimated")
+
+
+def _shared_hour(row: Row, usd: Decimal) -> Change:
+    machines = row.get("machines", 1)
+    if isinstance(machines, bool) or not isinstance(machines, int) or machines < 1:
+        raise ValueError(f"'machines' is a number from 1 on, not {machines!r}")
+    pico = _pico(Fraction(usd) * machines)
+    if pico > MAX_PICO:
+        raise ValueError(f"{machines} machines at {usd} are too high")
+    return by_the_hour(MachineHour(repr(sorted(row.items())), pico))
+
+
+def _check_full_hours(start: int, end: int, schedules: tuple[Schedule, ...]) -> None:
+    edges = [edge for edge in (start, end) if edge not in ALWAYS]
+    edges += [edge for it in schedules for hours in it.hours for edge in hours]
+    if any(edge % _HOUR for edge in edges):
+        raise ValueError("'gpu_hour' without 'tokens_per_hour' needs full hours")
 
 
 def _reported(row: Row) -> Change:
@@ -330,5 +363,5 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Row], Change], frozenset[str]]]] = {
     "subscription": (lambda _: relabelled("subscription"), frozenset()),
     "fixed_per_request": (_per_request, frozenset({"usd"})),
     "reported": (_reported, frozenset({"zero", "ignore"})),
-    "gpu_hour": (_gpu_hour, frozenset({"usd_per_hour", "tokens_per_hour"})),
+    "gpu_hour": (_gpu_hour, _HOUR_KEYS),
 }

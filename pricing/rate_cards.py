@@ -29,6 +29,9 @@ USAGE_CLASSES: Final = (
 )
 """What a call is billed for; the classes of one call never overlap."""
 
+HOUR_OPEN: Final = "gpu_hour_open"
+"""Reason of calls whose part of a machine's hour is not known yet."""
+
 MISSING: Final = -1
 """Stands for a rate that is not known, in cards and in rate tables."""
 
@@ -79,6 +82,13 @@ class Rate(NamedTuple):
 UnitRates = Mapping[str, Rate]
 
 
+class MachineHour(NamedTuple):
+    """What all machines of an overlay's row cost an hour; *row* tells rows apart."""
+
+    row: str
+    pico_usd: int
+
+
 @dataclass(frozen=True, slots=True)
 class RateCard:
     """
@@ -106,6 +116,9 @@ class RateCard:
 
         reported: Whether a cost that the sender reported goes before the rates:
             ``never``, ``positive`` if it is not zero, or ``any``.
+
+        hour: What the hours cost over whose tokens the price is shared; null for
+            other prices.
     """
 
     provider: str | None = None
@@ -118,6 +131,7 @@ class RateCard:
     divisor: int = 1
     per_call: bool = False
     reported: str = "never"
+    hour: MachineHour | None = None
 
     def times(self, factors: Mapping[str, Fraction]) -> "RateCard":
         """Return the card with each class's rate multiplied by its factor."""

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -37,10 +37,12 @@ from collector.repricing.stored import (
     IncompleteCallsError,
     call_partitions,
     read_calls,
+    read_hour,
+    within,
 )
 from collector.repricing.sums import SUM_TYPE, merge_sums, sum_groups
 from collector.repricing.texts import query_sums
-from pricing import PriceBook
+from pricing import PriceBook, price_calls, share_hour
 from rollups.schema import RESTATEMENT_SCHEMA
 
 _WORKERS: Final = 2
@@ -242,15 +244,30 @@ class _Job:
     ) -> Iterator[pa.Table]:
         """Yield rows of the restatement; adds to *sums* what all calls came to."""
         known = self._known_costs(partition)
-        for calls in read_calls(self._target, key, self._period):
+        for calls, costs in self._priced(partition, key):
             if not calls.num_rows:
                 continue
-            compared = compare(calls, self._book, known)
+            compared = compare(calls, costs, known)
             sums.append(_sums(compared))
             if self._writes and compared.changed.any():
                 yield restatement_rows(
                     compared, restatement_id=self._id, known_at=self._known_at
                 )
+
+    def _priced(
+        self, partition: Partition, key: str
+    ) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """Yield calls and what they cost by the book."""
+        is_over = partition.start + timedelta(hours=1) <= self._known_at.as_py()
+        if not (self._book.shares_hours and is_over):
+            for calls in read_calls(self._target, key, self._period):
+                yield calls, price_calls(calls, self._book)
+            return
+        # Shares need the whole hour, also where the period has a part of it.
+        calls = read_hour(self._target, key)
+        costs = share_hour(calls, price_calls(calls, self._book), self._book)
+        inside = pa.array(within(calls, self._period))
+        yield calls.filter(inside), costs.filter(inside)
 
     def _known_costs(self, partition: Partition) -> KnownCosts | None:
         keys = rows_keys(self._target, partition, self._counted)

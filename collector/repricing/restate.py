@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.repricing.stored import Mask, differ
-from pricing import PriceBook, price_calls
 from rollups.schema import COST_COLUMNS, RESTATEMENT_SCHEMA
 
 _COMPARED: Final = tuple(name for name in COST_COLUMNS if name != "price_version")
@@ -74,9 +73,8 @@ class Comparison(NamedTuple):
     """Where they differ, the version of the book apart."""
 
 
-def compare(calls: pa.Table, book: PriceBook, known: KnownCosts | None) -> Comparison:
-    """Price stored calls by *book* and set that beside what is known of them."""
-    costs = price_calls(calls, book)
+def compare(calls: pa.Table, costs: pa.Table, known: KnownCosts | None) -> Comparison:
+    """Set what stored calls cost by a book beside what is known of them."""
     before = calls.select(COST_COLUMNS) if known is None else known.over(calls)
     changed = np.zeros(calls.num_rows, np.bool_)
     for name in _COMPARED:

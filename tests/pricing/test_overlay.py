@@ -386,6 +386,14 @@ BAD_RULES = {
         'kind = "gpu_hour"\nusd_per_hour = 2\ntokens_per_hour = 0',
         "'tokens_per_hour' is zero",
     ),
+    "half an hour": (
+        'kind = "gpu_hour"\nusd_per_hour = 2\nhours = ["09:30-12:00"]',
+        "'gpu_hour' without 'tokens_per_hour' needs full hours",
+    ),
+    "no machines": (
+        'kind = "gpu_hour"\nusd_per_hour = 2\nmachines = 0',
+        "'machines' is a number from 1 on, not 0",
+    ),
 }
 
 

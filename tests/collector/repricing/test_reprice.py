@@ -1,5 +1,6 @@
 """Restatements: what changes, what does not, and what counts when."""
 
+import json
 import tempfile
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -314,3 +315,59 @@ def test_partitions_are_those_of_the_calls(stored, half):
         f"restatements/{Partition(int(at(hours=hour).timestamp()) // 3600).folder}"
         for hour in (0, 1, 48)
     }
+
+
+OWN_HOUR = '[[price]]\nkind = "gpu_hour"\nprovider = "vllm"\nusd_per_hour = 10\n'
+
+
+@pytest.fixture
+def served(tmp_path):
+    own = {"provider": "vllm", "request_model": "qwen3", "response_model": "qwen3"}
+    rows = [{**own, "timestamp": at(minutes=minute)} for minute in (0, 20, 40)]
+    book = book_with(tmp_path, OWN_HOUR)
+    return priced_lake(tmp_path, [*rows, {**own, "timestamp": at(hours=1)}, {}], book)
+
+
+SHARES = """
+SELECT cost_usd FROM calls_restated WHERE provider = 'vllm' ORDER BY timestamp
+"""
+
+
+def test_hours_of_machines_are_shared_once_they_are_over(served, tmp_path):
+    assert {row["cost_usd"] for row in ask(served, SHARES)} == {None}
+    book = book_with(tmp_path, OWN_HOUR)
+
+    early = reprice(served, ALWAYS, book, now=at(hours=1))
+    first = [row["cost_usd"] for row in ask(served, SHARES)]
+    late = reprice(served, ALWAYS, book, now=LATER)
+    again = reprice(served, ALWAYS, book, now=LATER)
+
+    assert early.totals["restated_calls"] == 3
+    assert (sum(first[:3]), first[3]) == (Decimal(10), None)
+    assert [done.totals["restated_calls"] for done in (late, again)] == [1, 0]
+    costs = [row["cost_usd"] for row in ask(served, SHARES)]
+    assert costs == [*first[:3], Decimal(10)]
+
+
+def test_a_part_of_an_hour_has_its_part_of_the_share(served, tmp_path):
+    period = Period(at(minutes=10), at(minutes=50))
+
+    reprice(served, period, book_with(tmp_path, OWN_HOUR), now=LATER)
+
+    costs = [row["cost_usd"] for row in ask(served, SHARES)]
+    assert sum(costs[1:3]) - Decimal("6.666666666666") in (0, Decimal("1e-12"))
+    assert costs[0] is costs[3] is None
+
+
+def test_machine_hours_through_the_command_line(served, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SPANLEDGER_DATA_DIR", str(served.data_dir))
+    overlay = str(tmp_path / "overlay.toml")
+
+    assert main(["reprice", "--overlay", overlay]) == 0
+    capsys.readouterr()
+    assert main(["report", "models", "--restated", "--format", "json"]) == 0
+
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    (own,) = [row for row in rows if row["provider"] == "vllm"]
+    assert own["cost_usd"] == "20.000000000000"
+    assert own["coverage"] == 1
