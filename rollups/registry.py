@@ -254,6 +254,31 @@ RULES: Final = (
         parameters=MappingProxyType({"threshold": 1.5, "min_needless": 5.0}),
     ),
     Rule(
+        "error_rate",
+        parameters=MappingProxyType(
+            {"threshold": 0.05, "min_calls": 20.0, "min_failed": 5.0}
+        ),
+    ),
+    Rule(
+        "latency_p95",
+        parameters=MappingProxyType({"threshold_ms": 30_000.0, "min_calls": 20.0}),
+    ),
+    Rule(
+        "cost_spike",
+        parameters=MappingProxyType({"factor": 2.0, "min_usd": 1.0, "min_hours": 24.0}),
+    ),
+    Rule(
+        "cache_hit_drop",
+        parameters=MappingProxyType(
+            {
+                "factor": 0.5,
+                "min_rate": 0.2,
+                "min_input_tokens": 100_000.0,
+                "min_hours": 24.0,
+            }
+        ),
+    ),
+    Rule(
         "embedding_duplicates",
         parameters=MappingProxyType({"threshold": 0.2, "min_duplicates": 100.0}),
     ),

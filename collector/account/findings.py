@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -19,7 +19,9 @@ from rollups.schema import FINDING_SCHEMA, call_schema
 TRACE_RULES: Final = frozenset({"context_growth", "runaway_loop", "context_jump"})
 """Rules about single runs: asked about the traces of a tick, not about a window."""
 
-HISTORY_RULES: Final = frozenset({"context_trend", "run_too_long"})
+HISTORY_RULES: Final = frozenset(
+    {"context_trend", "run_too_long", "cost_spike", "cache_hit_drop"}
+)
 """Rules that compare with earlier days, and are therefore asked less often."""
 
 FAILED_RULE: Final = "rule_failed"
@@ -32,8 +34,18 @@ class Look(Enum):
     HISTORY = "history"
 
 
-LOOK_BACK: Final = {Look.WINDOWS: timedelta(0), Look.HISTORY: timedelta(days=8)}
-"""How far before the oldest window rules read."""
+class Need(NamedTuple):
+    """A table that rules read."""
+
+    table: str
+    columns: list[str] | None = None
+    """Those that are read; null for all."""
+    back: timedelta = timedelta(0)
+    """How far before the oldest window it is read."""
+    is_rollup: bool = False
+
+
+_WEEK: Final = timedelta(days=8)
 
 _FOREVER: Final = (
     datetime(1970, 1, 1, tzinfo=UTC),
@@ -55,6 +67,8 @@ _CALL_COLUMNS: Final = (
 )
 _COLUMNS_OF_RULES: Final = {
     "retry_amplification": ("tenant", "attempt", "error_type", "waste_reason"),
+    "error_rate": ("error_type",),
+    "latency_p95": ("error_type", "duration_ms", "time_to_first_token_ms"),
     "embedding_duplicates": (
         "tenant",
         "service_name",
@@ -64,6 +78,14 @@ _COLUMNS_OF_RULES: Final = {
     ),
 }
 """Columns of calls that only these rules read; a rule that is off costs nothing."""
+
+_HOURS_COLUMNS: Final = {
+    "cost_spike": ("cost_usd", "subscription_usd"),
+    "cache_hit_drop": ("input_tokens", "cache_read_tokens"),
+}
+"""What rules that compare hours read of calls and of ``feature_hourly``."""
+
+_HOUR_KEYS: Final = ("tenant", "project", "environment", "feature")
 
 _BUDGET_FIELDS: Final = (
     "name",
@@ -117,19 +139,31 @@ class Rules:
         until = now + timedelta(minutes=5)
         return self._run(self._of(look), tables, (since, until))
 
-    def needs(self, look: Look) -> tuple[list[str], list[str] | None]:
-        """Return the tables that the rules of *look* read, and their columns if few."""
-        if look is Look.HISTORY:
-            return ["chains", "runs"], None
-        if any(rule.path for rule in self._of(look)):
-            return ["calls", "runs", "chains", "tool_calls", "excluded"], None
+    def needs(self, look: Look) -> list[Need]:
+        """Return what the rules of *look* read."""
+        return self._history() if look is Look.HISTORY else self._windows()
+
+    def _windows(self) -> list[Need]:
+        rules = self._of(Look.WINDOWS)
+        if any(rule.path for rule in rules):
+            tables = ("calls", "runs", "chains", "tool_calls", "excluded")
+            return [Need(table) for table in tables]
         dimensions = set(self._budgets.column("dimension").to_pylist()) - {"total"}
-        of_rules = {
-            column
-            for rule in self._rules
-            for column in _COLUMNS_OF_RULES.get(rule.name, ())
-        }
-        return ["calls"], sorted({*_CALL_COLUMNS, *dimensions, *of_rules})
+        columns = {*_CALL_COLUMNS, *dimensions}
+        for rule in rules:
+            columns |= set(_COLUMNS_OF_RULES.get(rule.name, ()))
+        return [Need("calls", sorted(columns))]
+
+    def _history(self) -> list[Need]:
+        names = {rule.name for rule in self._of(Look.HISTORY)}
+        needs = [Need("chains", back=_WEEK), Need("runs", back=_WEEK)]
+        told = {column for name in names for column in _HOURS_COLUMNS.get(name, ())}
+        if told:
+            of_calls = {*_CALL_COLUMNS, *_HOUR_KEYS, *told} - {"subscription_usd"}
+            of_hours = ["window_start", *_HOUR_KEYS, *sorted(told)]
+            needs.append(Need("calls", sorted(of_calls)))
+            needs.append(Need("feature_hourly", of_hours, _WEEK, is_rollup=True))
+        return needs
 
     def since(self, moment: datetime, look: Look) -> datetime:
         """Return the start of the oldest window of *look* that *moment* is in."""

@@ -2,18 +2,19 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.account.findings import FAILED_RULE, LOOK_BACK, Look, Rules
+from collector.account.findings import FAILED_RULE, Look, Need, Rules
 from collector.account.pace import due_after
 from collector.account.segments import trace_numbers
 from collector.account.store import Store
-from collector.lake.layout import Partition, fit, part_key
+from collector.lake.layout import Partition, fit, part_key, rollup_key
 from collector.lake.target import Target
+from rollups.registry import find_rollup
 
 _SHARES: Final = {Look.WINDOWS: 0.1, Look.HISTORY: 0.02}
 """Part of the time that each look may take: history reads a week of chains."""
@@ -81,9 +82,12 @@ class Windows:
     def _ask(self, look: Look, pace: _Pace, now: datetime) -> None:
         since = self._rules.since(min(pace.oldest_new, now), look)
         pace.oldest_new, pace.is_wanted = now, False
-        names, columns = self._rules.needs(look)
-        first = since - LOOK_BACK[look]
-        tables = {name: self._rows_since(name, first, columns) for name in names}
+        tables = {
+            need.table: self._days_since(need, since, now)
+            if need.is_rollup
+            else self._rows_since(need.table, since - need.back, need.columns)
+            for need in self._rules.needs(look)
+        }
         found = self._rules.about(look, tables, since, now)
         older = self._store.window_findings
         asked = pa.array([FAILED_RULE, *self._rules.names(look)])
@@ -111,4 +115,17 @@ class Windows:
             older = self._target.read(key, columns)
             known = self._store.knows(trace_numbers(older.column("trace_id")))
             parts.append(fit(older.filter(pa.array(~known)), rows.schema))
+        return pa.concat_tables(parts)
+
+    def _days_since(self, need: Need, since: datetime, now: datetime) -> pa.Table:
+        """Return a rollup as it is published, without the days that are not."""
+        schema = find_rollup(need.table).schema
+        names = need.columns or schema.names
+        parts = [schema.empty_table().select(names)]
+        first = since - need.back
+        for days in range((now.date() - first.date()).days + 1):
+            date = (first + timedelta(days=days)).date().isoformat()
+            key = rollup_key(need.table, date)
+            if self._target.has(key):
+                parts.append(fit(self._target.read(key, names), parts[0].schema))
         return pa.concat_tables(parts)

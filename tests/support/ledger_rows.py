@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from rollups.registry import find_rollup
 from rollups.schema import (
     CHAIN_SCHEMA,
     EXCLUDED_SCHEMA,
@@ -125,6 +126,7 @@ def connect(**tables: pa.Table) -> duckdb.DuckDBPyConnection:
         "chains": chains([]),
         "tool_calls": tool_calls([]),
         "excluded": excluded([]),
+        "feature_hourly": find_rollup("feature_hourly").schema.empty_table(),
         **tables,
     }
     connection = duckdb.connect()
@@ -133,3 +135,16 @@ def connect(**tables: pa.Table) -> duckdb.DuckDBPyConnection:
         connection.register(f"{name}_arrow", table)
         connection.execute(f"CREATE TABLE {name} AS FROM {name}_arrow")
     return connection
+
+
+def feature_hours(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Return a table of the rollup ``feature_hourly``; dollars may be given as text."""
+    schema = find_rollup("feature_hourly").schema
+    filled = []
+    for row in rows:
+        cost = row.get("cost_usd")
+        counts = {"calls": 1, "failed_calls": 0, "runs": 1, "unpriced_calls": 0}
+        maps = {name: {} for name in ("latency_histogram", "ttft_histogram", "errors")}
+        money = {"cost_usd": None if cost is None else Decimal(cost)}
+        filled.append({**counts, **maps, **row, **money})
+    return pa.Table.from_pylist(filled, schema=schema)

@@ -1,10 +1,11 @@
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_rows import at, calls, chains, connect, runs
+from ledger_rows import at, calls, chains, connect, feature_hours, runs
 
 from rollups.engine import RuleError, budget_table, run_rule
 from rollups.registry import RULES, Rule, find_rules
@@ -720,3 +721,208 @@ def test_later_runs_do_not_change_whether_a_run_was_too_long():
     after = findings("run_too_long", **lengths(*[10] * 20, 40, *[50] * 20))
 
     assert before[0] == after[0]
+
+
+def test_a_provider_that_fails_often_in_a_quarter_of_an_hour_is_found():
+    (found,) = findings("error_rate", calls=calls(attempts(75, 25)))
+
+    assert (found["value"], found["threshold"]) == (0.25, 0.05)
+    assert found["scope"] == {"provider": "p"}
+    assert (found["window_start"], found["window_end"]) == (at(), at(minutes=15))
+    assert found["timestamp"] == at(seconds=24)
+    assert found["details"] == {
+        "calls": 100,
+        "failed_calls": 25,
+        "errors": {"429": 25},
+        "models": ["m"],
+        "features": ["refund"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("answered", "failed"),
+    [(100, 5), (14, 5), (60, 4), (0, 0)],
+    ids=["low rate", "few calls", "few failures", "no calls"],
+)
+def test_few_failures_and_low_rates_are_no_error_rate(answered, failed):
+    assert findings("error_rate", calls=calls(attempts(answered, failed))) == []
+
+
+def test_failures_of_two_quarters_and_two_providers_do_not_add_up():
+    made = [
+        {**row, "provider": provider, "timestamp": row["timestamp"] + offset}
+        for provider in ("p", "q")
+        for offset in (timedelta(0), timedelta(minutes=20))
+        for row in attempts(20, 3)
+    ]
+
+    assert findings("error_rate", calls=calls(made)) == []
+
+
+def answered_in(*seconds, **also):
+    return calls(
+        [
+            {
+                "provider": "p",
+                "response_model": "m",
+                "feature": "refund",
+                "duration_ms": 1000.0 * duration,
+                "timestamp": at(seconds=number),
+                "trace_id": f"t{number}",
+                **also,
+            }
+            for number, duration in enumerate(seconds)
+        ]
+    )
+
+
+def test_a_model_whose_slowest_twentieth_takes_half_a_minute_is_found():
+    slow = answered_in(*[2.0] * 18, 31.0, 45.0)
+
+    (found,) = findings("latency_p95", calls=slow)
+
+    assert (found["value"], found["threshold"]) == (31_000, 30_000)
+    assert found["scope"] == {"provider": "p", "model": "m"}
+    assert (found["window_start"], found["window_end"]) == (at(), at(hours=1))
+    assert (found["timestamp"], found["trace_id"]) == (at(seconds=19), "t19")
+    assert found["details"]["slow_calls"] == 2
+    assert found["details"]["latency_p50_ms"] == 2000
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        answered_in(*[2.0] * 19, 45.0),
+        answered_in(*[45.0] * 19),
+        answered_in(*[45.0] * 40, error_type="timeout"),
+        answered_in(*[float("inf")] * 40),
+    ],
+    ids=["one outlier", "too few", "failed", "absurd"],
+)
+def test_what_is_no_slow_model_is_not_found(made):
+    assert findings("latency_p95", calls=made) == []
+
+
+def usual_hours(*, count=30, first_day=-3, **also):
+    """Return hours of ``feature_hourly`` of the days before `at`, one after another."""
+    return feature_hours(
+        {
+            "window_start": at(hours=24 * first_day + number),
+            "feature": "refund",
+            **also,
+        }
+        for number in range(count)
+    )
+
+
+def test_an_hour_that_costs_twice_the_usual_one_is_found_where_it_crossed():
+    spent = spend("1", "1.5", "2", "0.5")
+
+    (found,) = findings(
+        "cost_spike", calls=spent, feature_hourly=usual_hours(cost_usd="1.25")
+    )
+
+    assert (found["value"], found["threshold"]) == (4.0, 2.0)
+    assert found["scope"] == {"feature": "refund"}
+    assert (found["window_start"], found["window_end"]) == (at(), at(hours=1))
+    assert (found["timestamp"], found["trace_id"]) == (at(minutes=10), "t1")
+    assert found["details"] == {
+        "hour_usd": "5.000000000000",
+        "usual_usd": "1.250000000000",
+        "usual_of_hours": 30,
+        "calls": 4,
+        "unpriced_calls": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("spent", "usual"),
+    [
+        (spend("2", "0.49"), usual_hours(cost_usd="1.25")),
+        (spend("0.9"), usual_hours(cost_usd="0.01")),
+        (spend("5"), usual_hours(cost_usd="1.25", count=23)),
+        (spend("5"), usual_hours(cost_usd="1.25", first_day=-9)),
+        (spend("5"), usual_hours(cost_usd="1.25", tenant="other")),
+        (spend("5", cost_status="subscription"), usual_hours(cost_usd="1.25")),
+        (spend(None, cost_status="unpriced"), usual_hours(cost_usd="1.25")),
+        (spend("5"), usual_hours()),
+    ],
+    ids=[
+        "below twice",
+        "little money",
+        "short history",
+        "old history",
+        "of another tenant",
+        "subscription",
+        "unpriced",
+        "history without prices",
+    ],
+)
+def test_what_is_no_spike_is_not_found(spent, usual):
+    assert findings("cost_spike", calls=spent, feature_hourly=usual) == []
+
+
+def test_calls_without_a_price_are_told_beside_a_spike():
+    spent = calls(
+        [
+            {"feature": "refund", "cost_usd": "5"},
+            {"feature": "refund", "cost_usd": None, "cost_status": "unpriced"},
+        ]
+    )
+
+    (found,) = findings(
+        "cost_spike", calls=spent, feature_hourly=usual_hours(cost_usd="1.25")
+    )
+
+    assert found["details"]["unpriced_calls"] == 1
+
+
+def prompts(read, *, sent=200_000, **also):
+    counts = {"input_tokens": sent, "cache_read_tokens": read}
+    return calls([{"feature": "refund", **counts, **also}])
+
+
+def cached_hours(**also):
+    return usual_hours(**{"input_tokens": 1000, "cache_read_tokens": 800, **also})
+
+
+def test_a_feature_whose_cache_is_hit_less_than_half_as_often_is_found():
+    (found,) = findings(
+        "cache_hit_drop", calls=prompts(60_000), feature_hourly=cached_hours()
+    )
+
+    assert (found["value"], found["threshold"]) == (0.3, 0.4)
+    assert found["scope"] == {"feature": "refund"}
+    assert (found["window_start"], found["window_end"]) == (at(), at(hours=1))
+    assert found["details"] == {
+        "calls": 1,
+        "input_tokens": 200_000,
+        "cache_read_tokens": 60_000,
+        "usual_rate": 0.8,
+        "usual_of_hours": 30,
+    }
+
+
+@pytest.mark.parametrize(
+    ("made", "usual"),
+    [
+        (prompts(80_000), cached_hours()),
+        (prompts(0, sent=99_999), cached_hours()),
+        (prompts(None), cached_hours()),
+        (prompts(0), cached_hours(count=23)),
+        (prompts(0), cached_hours(feature="other")),
+        (prompts(0), cached_hours(cache_read_tokens=100)),
+        (prompts(0), cached_hours(cache_read_tokens=None)),
+    ],
+    ids=[
+        "half as often",
+        "little input",
+        "cache not told",
+        "short history",
+        "other feature",
+        "never hit much",
+        "history not told",
+    ],
+)
+def test_what_is_no_drop_is_not_found(made, usual):
+    assert findings("cache_hit_drop", calls=made, feature_hourly=usual) == []
