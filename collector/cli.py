@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from collector import verbs
+from collector import price_verbs, verbs
 from collector.errors import SpanledgerError
-from collector.verbs import fail
+from collector.saying import fail
 
 FORMATS: Final = ("table", "json", "csv")
 REPORTS: Final = (
@@ -116,7 +116,7 @@ def _add_data_verbs(add: Any) -> None:  # noqa: ANN401
     _add_what_if(add)
     add("rebuild", verbs.rebuild, "make the ledger again from the lake's spans")
     reprice = add(
-        "reprice", verbs.reprice, "price stored calls again and keep what changes"
+        "reprice", price_verbs.reprice, "price stored calls again and keep what changes"
     )
     _add_period(reprice)
     _add_book(reprice)
@@ -129,7 +129,9 @@ def _add_data_verbs(add: Any) -> None:  # noqa: ANN401
 
 
 def _add_what_if(add: Any) -> None:  # noqa: ANN401
-    verb = add("whatif", verbs.whatif, "show what calls would have cost otherwise")
+    verb = add(
+        "whatif", price_verbs.whatif, "show what calls would have cost otherwise"
+    )
     verb.add_argument(
         "--swap",
         action="append",
@@ -224,7 +226,7 @@ def _add_group_verbs(add: Any, subparsers: Any) -> None:  # noqa: ANN401
     silence.add_argument("--comment", default="", help="why, for others")
     silence.add_argument("--end", type=int, metavar="ID", help="end a silence instead")
     prices = _add_group(subparsers, "prices", "look into the price book and renew it")
-    show = add("show", verbs.prices_show, "show what a model costs", prices)
+    show = add("show", price_verbs.prices_show, "show what a model costs", prices)
     show.add_argument("model", metavar="MODEL")
     show.add_argument("--at", type=_moment, metavar="TIME", help="default is now")
     for name in (
@@ -234,10 +236,14 @@ def _add_group_verbs(add: Any, subparsers: Any) -> None:  # noqa: ANN401
         show.add_argument(f"--{name}")
     show.add_argument("--service-tier")
     _add_format(show)
-    check = add("check", verbs.prices_check, "list models without a price", prices)
+    check = add(
+        "check", price_verbs.prices_check, "list models without a price", prices
+    )
     _add_period(check)
     _add_format(check)
-    update = add("update", verbs.prices_update, "take a newer list of prices", prices)
+    update = add(
+        "update", price_verbs.prices_update, "take a newer list of prices", prices
+    )
     update.add_argument(
         "file",
         nargs="?",
@@ -248,7 +254,7 @@ def _add_group_verbs(add: Any, subparsers: Any) -> None:  # noqa: ANN401
     update.add_argument("--yes", action="store_true", help="take it without asking")
     update.add_argument("--dry-run", action="store_true", help="only show it")
     _add_format(update)
-    add("reload", verbs.prices_reload, "put changed price files in force", prices)
+    add("reload", price_verbs.prices_reload, "put changed price files in force", prices)
 
 
 def _add_group(subparsers: Any, name: str, text: str) -> Any:  # noqa: ANN401
