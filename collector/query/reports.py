@@ -69,7 +69,7 @@ REPORTS: Final = (
     ReportKind(
         "waste",
         "what need not have been spent, and why",
-        ("calls", "chains", "runs", "tool_calls", "redundant_work"),
+        ("redundant_work", "bounded_calls"),
     ),
     ReportKind(
         "savings",

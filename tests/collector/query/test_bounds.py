@@ -144,3 +144,16 @@ def test_a_restated_call_has_its_cost_as_both_bounds(stored, tmp_path):
     (row,) = [row for row in rows if row["feature"] == "b"]
     assert row["cost_upper_usd"] == row["cost_lower_usd"] == row["cost_usd"]
     assert row["cost_usd"] == Decimal("11.0035")
+
+
+def test_wasted_calls_without_a_price_have_their_bounds(tmp_path):
+    failed = {"feature": "a", "error_type": "timeout"}
+    stored = priced_lake(tmp_path, [failed, {**failed, **UNKNOWN}])
+
+    (row,) = report(stored, "waste").table.to_pylist()
+    (whole,) = report(stored, "features").table.to_pylist()
+
+    assert (row["kind"], row["unpriced"]) == ("failed", 1)
+    assert row["waste_lower_usd"] == whole["cost_lower_usd"]
+    assert row["waste_upper_usd"] == whole["cost_upper_usd"]
+    assert row["waste_usd"] < row["waste_lower_usd"] < row["waste_upper_usd"]

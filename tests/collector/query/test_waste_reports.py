@@ -438,6 +438,7 @@ def test_a_tax_is_unknown_where_the_library_hides_the_cache(tmp_path):
     row = tax(tmp_path, {1: {"cache_unknown": True}, 2: {"agent_name": "other"}})
 
     assert (row["occurrences"], row["unpriced"], row["waste_usd"]) == (1, 1, None)
+    assert (row["waste_lower_usd"], row["waste_upper_usd"]) == (None, None)
 
 
 def test_a_parameter_that_a_report_does_not_have_is_refused_with_those_it_has():
