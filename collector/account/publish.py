@@ -98,7 +98,9 @@ def publish_partitions(store: Store, target: Target) -> int:
     for name, partition in dirty:
         parts = partition_parts(store, target, name, partition)
         target.publish_parts(part_key(name, partition), store.schemas[name], parts)
-    store.dirty_days |= {partition.date for _, partition in dirty}
+    store.dirty_days |= {
+        partition.date for name, partition in dirty if name in _ROLLUP_TABLES
+    }
     store.dirty.difference_update(dirty)
     return len(dirty)
 

@@ -64,6 +64,8 @@ def rebuild(
         try:
             account = Account(settings, target, store, alerts=alerts)
             rebuilt = _take_all(account, settings, target, report)
+            # Rules that compare with earlier days read what is published of them.
+            account.publish_now()
             account.look_back(datetime.fromtimestamp(0, UTC))
             account.finish(tell=False)
         finally:

@@ -195,7 +195,10 @@ class Account:
 
     def _publish_rollups(self) -> int:
         limit = self._settings.account.memory_limit
-        return publish_rollups(self.store, self._target, memory_limit=limit)
+        days = sorted(self.store.dirty_days)
+        files = publish_rollups(self.store, self._target, memory_limit=limit)
+        self._windows.published(days, datetime.now(UTC))
+        return files
 
     def publish_now(self) -> None:
         """Publish everything that changed, whatever it takes."""
@@ -206,10 +209,14 @@ class Account:
     def finish(self, *, tell: bool = True) -> None:
         """Look at windows once more and publish everything, however long it takes."""
         now = datetime.now(UTC)
-        self._windows.look(now, changed=True, at_once=True)
-        if tell:
-            self._tell(now)
-        self.publish_now()
+        changed = True
+        while self._windows.look(now, changed=changed, at_once=True):
+            if tell:
+                self._tell(now)
+            # Rules that compare with earlier days are asked again about those that
+            # become readable here: once, because findings are in no rollup.
+            self.publish_now()
+            changed = False
 
     def look_back(self, moment: datetime) -> None:
         """Let the next look at windows begin with those that *moment* is in."""

@@ -1,8 +1,9 @@
 """Findings about windows of time: their rules are asked again when something is new."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import pyarrow as pa
@@ -45,6 +46,22 @@ class Windows:
         for pace in self._paces.values():
             pace.oldest_new = min(pace.oldest_new, moment)
 
+    def published(self, days: Iterable[str], now: datetime) -> None:
+        """
+        Let rules that compare with earlier days be asked again about *days*.
+
+        Args:
+            days: Dates whose rollups were published.
+
+            now: Hours of its day are compared with earlier ones only.
+        """
+        earlier = [day for day in days if day < now.date().isoformat()]
+        if earlier:
+            pace = self._paces[Look.HISTORY]
+            first = datetime.fromisoformat(min(earlier)).replace(tzinfo=UTC)
+            pace.oldest_new = min(pace.oldest_new, first)
+            pace.is_wanted = True
+
     def look(
         self,
         now: datetime,
@@ -63,14 +80,14 @@ class Windows:
 
             is_behind: Whether more rows wait; then rules take less of the time.
 
-            at_once: Ask all of them, however long it takes.
+            at_once: Ask without regard to their pace, however long it takes.
 
         Returns:
             Whether any rule was asked.
         """
         looked = False
         for look, pace in self._paces.items():
-            pace.is_wanted |= changed or at_once
+            pace.is_wanted |= changed
             started = time.monotonic()
             if pace.is_wanted and (at_once or started >= pace.due):
                 self._ask(look, pace, now)
@@ -122,10 +139,9 @@ class Windows:
         schema = find_rollup(need.table).schema
         names = need.columns or schema.names
         parts = [schema.empty_table().select(names)]
-        first = since - need.back
-        for days in range((now.date() - first.date()).days + 1):
-            date = (first + timedelta(days=days)).date().isoformat()
-            key = rollup_key(need.table, date)
-            if self._target.has(key):
+        first = rollup_key(need.table, (since - need.back).date().isoformat())
+        last = rollup_key(need.table, now.date().isoformat())
+        for key in self._target.keys(f"rollups/{need.table}"):
+            if first <= key <= last:
                 parts.append(fit(self._target.read(key, names), parts[0].schema))
         return pa.concat_tables(parts)

@@ -26,7 +26,7 @@ class Workshop:
     Opens what a role needs when it is used; `reopen` is a restart.
 
     Without *rollups* those are not published, and without *rules* there are no
-    findings, which is most of what a test takes.
+    findings, which is most of what a test takes. *parameters* are those of rules.
     """
 
     def __init__(
@@ -36,11 +36,15 @@ class Workshop:
         wrap=lambda target: target,
         rollups=True,
         rules=True,
+        parameters=None,
         **settings,
     ):
         self.settings = load_settings().model_copy(
             update={"data_dir": folder, **settings}
         )
+        if parameters:
+            of_rules = self.settings.rules.model_copy(update={"parameters": parameters})
+            self.settings = self.settings.model_copy(update={"rules": of_rules})
         if not rules:
             names = tuple(rule.name for rule in find_rules())
             off = self.settings.rules.model_copy(update={"disabled": names})
