@@ -80,11 +80,12 @@ _COLUMNS_OF_RULES: Final = {
 """Columns of calls that only these rules read; a rule that is off costs nothing."""
 
 _HOURS_COLUMNS: Final = {
-    "cost_spike": ("cost_usd", "subscription_usd"),
+    "cost_spike": ("cost_usd", "subscription_usd", "unpriced_calls"),
     "cache_hit_drop": ("input_tokens", "cache_read_tokens"),
 }
 """What rules that compare hours read of calls and of ``feature_hourly``."""
 
+_OF_HOURS_ONLY: Final = frozenset({"subscription_usd", "unpriced_calls"})
 _HOUR_KEYS: Final = ("tenant", "project", "environment", "feature")
 
 _BUDGET_FIELDS: Final = (
@@ -159,7 +160,7 @@ class Rules:
         needs = [Need("chains", back=_WEEK), Need("runs", back=_WEEK)]
         told = {column for name in names for column in _HOURS_COLUMNS.get(name, ())}
         if told:
-            of_calls = {*_CALL_COLUMNS, *_HOUR_KEYS, *told} - {"subscription_usd"}
+            of_calls = {*_CALL_COLUMNS, *_HOUR_KEYS, *told} - _OF_HOURS_ONLY
             of_hours = ["window_start", *_HOUR_KEYS, *sorted(told)]
             needs.append(Need("calls", sorted(of_calls)))
             needs.append(Need("feature_hourly", of_hours, _WEEK, is_rollup=True))

@@ -5,11 +5,12 @@
 -- parameters: $since, $until  hours that touch this time, half-open
 --             $factor         least ratio of the hour to the usual hour
 --             $min_usd        least cost of the hour
---             $min_hours      least number of earlier hours with calls
--- Usual is the mean of the hours with calls in the seven UTC days before the hour's
--- day, so that a feature that sleeps at night is compared with the hours in which it
--- does not. What a subscription covers costs no extra dollars. Sums are exact. Stamped
--- with the call that took the hour over the limit.
+--             $min_hours      least number of earlier hours with a known cost
+-- Usual is the mean of the hours with a known cost in the seven UTC days before the
+-- hour's day, so that a feature that sleeps at night is compared with the hours in which
+-- it does not, and one that got its price lately with those that have one. What a
+-- subscription covers costs no extra dollars. Sums are exact. Stamped with the call that
+-- took the hour over the limit.
 WITH spent AS (
     SELECT
         time_bucket(INTERVAL 1 HOUR, timestamp) AS window_start,
@@ -37,14 +38,16 @@ usual AS (
         earlier.environment,
         earlier.feature,
         count(*) AS hours,
+        sum(earlier.unpriced_calls)::BIGINT AS usual_unpriced_calls,
         TRY_CAST(
-            sum(coalesce(earlier.cost_usd, 0) - coalesce(earlier.subscription_usd, 0))
+            sum(earlier.cost_usd - coalesce(earlier.subscription_usd, 0))
             AS DECIMAL(24, 12)
         ) AS days_usd
     FROM days
     JOIN feature_hourly AS earlier
         ON earlier.window_start >= days.day - INTERVAL 7 DAY
         AND earlier.window_start < days.day
+    WHERE earlier.cost_usd IS NOT NULL
     GROUP BY ALL
     HAVING count(*) >= $min_hours AND days_usd > 0
 ),
@@ -53,6 +56,7 @@ spikes AS (
     SELECT
         spent.*,
         usual.hours,
+        usual.usual_unpriced_calls,
         (usual.days_usd * 1000000000000)::HUGEINT // usual.hours * 0.000000000001
             AS usual_usd
     FROM spent
@@ -111,7 +115,8 @@ SELECT
         'usual_usd': usual_usd,
         'usual_of_hours': hours,
         'calls': calls,
-        'unpriced_calls': unpriced_calls
+        'unpriced_calls': unpriced_calls,
+        'usual_unpriced_calls': usual_unpriced_calls
     } AS details
 FROM ordered
 WHERE so_far_usd >= $min_usd::DECIMAL(18, 12)

@@ -2,6 +2,7 @@ import json
 from datetime import timedelta
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -832,7 +833,13 @@ def test_an_hour_that_costs_twice_the_usual_one_is_found_where_it_crossed():
         "usual_of_hours": 30,
         "calls": 4,
         "unpriced_calls": 0,
+        "usual_unpriced_calls": 0,
     }
+
+
+def known_after_hours_without_a_price(cost_usd, *, count):
+    unknown = usual_hours(first_day=-5, unpriced_calls=1)
+    return pa.concat_tables([unknown, usual_hours(cost_usd=cost_usd, count=count)])
 
 
 @pytest.mark.parametrize(
@@ -846,6 +853,8 @@ def test_an_hour_that_costs_twice_the_usual_one_is_found_where_it_crossed():
         (spend("5", cost_status="subscription"), usual_hours(cost_usd="1.25")),
         (spend(None, cost_status="unpriced"), usual_hours(cost_usd="1.25")),
         (spend("5"), usual_hours()),
+        (spend("2"), known_after_hours_without_a_price("1.25", count=30)),
+        (spend("5"), known_after_hours_without_a_price("1.25", count=23)),
     ],
     ids=[
         "below twice",
@@ -856,6 +865,8 @@ def test_an_hour_that_costs_twice_the_usual_one_is_found_where_it_crossed():
         "subscription",
         "unpriced",
         "history without prices",
+        "history that got its price lately",
+        "short history with a price",
     ],
 )
 def test_what_is_no_spike_is_not_found(spent, usual):
@@ -870,11 +881,12 @@ def test_calls_without_a_price_are_told_beside_a_spike():
         ]
     )
 
-    (found,) = findings(
-        "cost_spike", calls=spent, feature_hourly=usual_hours(cost_usd="1.25")
-    )
+    usual = usual_hours(cost_usd="1.25", unpriced_calls=2)
+
+    (found,) = findings("cost_spike", calls=spent, feature_hourly=usual)
 
     assert found["details"]["unpriced_calls"] == 1
+    assert found["details"]["usual_unpriced_calls"] == 60
 
 
 def prompts(read, *, sent=200_000, **also):
