@@ -12,6 +12,7 @@ from collector.errors import QueryError, SpanledgerError
 from collector.lake.books import Books
 from collector.lake.target import open_target
 from collector.query.again import asking_again
+from collector.query.computed import computed_usd
 from collector.query.formats import (
     format_table,
     plain_rows,
@@ -109,6 +110,8 @@ class Receipt(NamedTuple):
     """
     input_tokens_above: int | None = None
     """The context tier that set the rates; null for the lowest."""
+    computed_cost_usd: Decimal | None = None
+    """What the book says where the reported cost counts; null else, or if nothing."""
 
     def document(self) -> dict[str, Any]:
         """Return the receipt as JSON has it."""
@@ -120,6 +123,7 @@ class Receipt(NamedTuple):
             "call": None if self.call is None else dict(self.call),
             "spans": [dict(row) for row in self.spans],
             "input_tokens_above": self.input_tokens_above,
+            "computed_cost_usd": plain_value(self.computed_cost_usd),
             "lines": plain_rows(self.lines),
         }
 
@@ -167,6 +171,7 @@ def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
         _lines(row) if bill is None else _products(bill),
         sent,
         None if bill is None else bill.input_tokens_above,
+        None if row is None else _computed(lake, call, row),
     )
 
 
@@ -198,6 +203,13 @@ def _bill(lake: Lake, call: pa.Table, row: Mapping[str, Any]) -> Bill | None:
         return None
     bill = itemise(call, book)
     return bill if bill.total_pico_usd() * _PICO == row["cost_usd"] else None
+
+
+def _computed(lake: Lake, call: pa.Table, row: Mapping[str, Any]) -> Decimal | None:
+    if row["cost_status"] != "reported":
+        return None
+    (cost,) = computed_usd(call, Books(open_target(lake.url))).to_pylist()
+    return cost
 
 
 def _products(bill: Bill) -> pa.Table:
@@ -271,6 +283,8 @@ def draw_receipt(receipt: Receipt) -> str:
             )
     if receipt.call is not None:
         lines += _facts(receipt.call)
+        if receipt.computed_cost_usd is not None:
+            lines.append(f"  {'computed cost':<14}{receipt.computed_cost_usd}")
         if receipt.input_tokens_above is not None:
             above = f"{receipt.input_tokens_above:,}"
             lines.append(f"  {'price tier':<14}above {above} tokens of input")

@@ -80,7 +80,9 @@ REPORTS: Final = (
         ),
     ),
     ReportKind("unpriced", "which calls have no price", ("bounded_calls",)),
-    ReportKind("reported", "where reported and computed costs differ", ("calls",)),
+    ReportKind(
+        "reported", "where reported and computed costs differ", ("reported_calls",)
+    ),
 )
 """The reports in the order they are offered."""
 

@@ -20,6 +20,7 @@ from collector.lake.restatements import RESTATEMENTS, list_restatements
 from collector.lake.target import Target, open_target, shown_url
 from collector.query.bounds import bounds_table
 from collector.query.caching import price_cached
+from collector.query.computed import price_reported
 from collector.query.restated import restated_rows, widened
 from collector.query.spans_view import spans_statement
 from collector.query.texts import query_text
@@ -42,6 +43,7 @@ _READS: Final = {
     _BOUNDED: (_MEASURED,),
     "redundant_work": ("calls", "chains", "runs", "tool_calls"),
     "cached_calls": ("calls",),
+    "reported_calls": ("calls",),
 }
 """What the views that are more than a table are made of."""
 
@@ -255,6 +257,9 @@ def _create_view(
         case "cached_calls":
             connection.execute(query_text("cacheable_calls"))
             connection.register(name, price_cached(connection, lake.target()))
+            return
+        case "reported_calls":
+            connection.register(name, price_reported(connection, lake.target()))
             return
         case _:
             statement = _table_statement(connection, lake, name, period)

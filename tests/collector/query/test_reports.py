@@ -263,3 +263,4 @@ def test_reported_costs_stand_beside_computed_ones(tmp_path):
     assert first["difference_usd"] == Decimal("0.5")
     assert (first["reported_usd"], first["computed_usd"]) == (Decimal("3.5"), 3)
     assert (second["counted"], second["computed_usd"]) == ("reported", None)
+    assert second["unpriced_calls"] == 1
