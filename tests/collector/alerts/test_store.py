@@ -237,6 +237,28 @@ def test_a_condition_about_a_window_that_is_over_does_not_go_on_firing(watch):
     assert watch.told() == [("firing", "warning"), ("resolved", "warning")]
 
 
+@pytest.mark.parametrize(
+    ("rule", "type_"),
+    [
+        ("cost_spike", "cost.spike"),
+        ("cache_hit_drop", "cache.hit_rate_drop"),
+        ("latency_p95", "latency.p95"),
+        ("error_rate", "errors.rate"),
+    ],
+)
+def test_rules_about_hours_tell_that_it_began_and_that_it_is_over(watch, rule, type_):
+    found = {**spike(), "rule": rule}
+
+    watch.look(found)
+    watch.look(at=NOON + MINUTE)
+    watch.look(at=NOON + 16 * MINUTE)
+
+    assert [(it["type"], it["state"]) for it in watch.notices()] == [
+        (type_, "firing"),
+        (type_, "resolved"),
+    ]
+
+
 def test_a_window_that_was_over_before_anyone_saw_it_is_still_told(watch):
     watch.look(spike(start=NOON), at=NOON)
     watch.look(at=NOON + MINUTE)

@@ -938,3 +938,40 @@ def test_a_feature_whose_cache_is_hit_less_than_half_as_often_is_found():
 )
 def test_what_is_no_drop_is_not_found(made, usual):
     assert findings("cache_hit_drop", calls=made, feature_hourly=usual) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "first", "more"),
+    [
+        ("error_rate", calls(attempts(75, 25)), calls(attempts(700, 0))),
+        ("latency_p95", answered_in(*[45.0] * 20), answered_in(*[2.0] * 400)),
+        ("cache_hit_drop", prompts(60_000), prompts(190_000)),
+    ],
+    ids=["error_rate", "latency_p95", "cache_hit_drop"],
+)
+def test_later_calls_of_the_window_take_back_what_was_found(rule, first, more):
+    tables = {"feature_hourly": cached_hours()}
+    both = pa.concat_tables([first, more])
+
+    assert len(findings(rule, calls=first, **tables)) == 1
+    assert findings(rule, calls=both, **tables) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "made"),
+    [
+        ("error_rate", calls(attempts(75, 25))),
+        ("latency_p95", answered_in(*[45.0] * 20)),
+        ("cost_spike", spend("1", "1.5", "2", "0.5")),
+        ("cache_hit_drop", prompts(60_000)),
+    ],
+    ids=["error_rate", "latency_p95", "cost_spike", "cache_hit_drop"],
+)
+def test_the_order_of_calls_does_not_change_what_hours_show(rule, made):
+    hours = cached_hours(cost_usd="1.25")
+    turned = made.take(list(reversed(range(made.num_rows))))
+
+    expected = findings(rule, calls=made, feature_hourly=hours)
+
+    assert len(expected) == 1
+    assert findings(rule, calls=turned, feature_hourly=hours) == expected
