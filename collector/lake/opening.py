@@ -61,7 +61,7 @@ def open_when_there(
             if not is_bucket(settings.lake_url):
                 raise
             reason = f"the lake is away: {error}"
-            log.error("lake_away", reason=str(error))
+            log.error("lake_missed", reason=str(error))
         write_status(settings.state_dir, role, ready=False, reason=reason)
         if is_first:
             is_first = False
