@@ -237,6 +237,25 @@ class KeyPlaces:
         self._replaced[key] = places
 
 
+def first_places(
+    attributes: Attributes, places: KeyPlaces, keys: Sequence[str]
+) -> Rows:
+    """Return per owner its entry under the first of *keys* that it has, else -1."""
+    chosen = np.full(attributes.owners, -1, np.int32)
+    for key in reversed(keys):
+        found = places.get(key)
+        if found is not None:
+            chosen[attributes.rows[found]] = found
+    return chosen
+
+
+def first_texts(
+    attributes: Attributes, places: KeyPlaces, keys: Sequence[str]
+) -> pa.StringArray:
+    """Return per owner the text under the first of *keys* that it has, else null."""
+    return attributes.chosen(first_places(attributes, places, keys))
+
+
 def _by_code(codes: Rows, count: int) -> Rows:
     narrow = codes.astype(np.uint16) if count < 1 << 16 else codes
     return np.argsort(narrow, kind="stable").astype(np.int32)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.attributes import Attributes, KeyPlaces, Rows
+from proto_handlers.attributes import Attributes, KeyPlaces, Rows, first_places
 from proto_handlers.columns import NONE, Chosen
 from proto_handlers.dialects import DIALECTS, IDENTITY_KEYS
 from proto_handlers.scalars import FALSE, word
@@ -45,12 +45,12 @@ def identities_of(
     codes = pa.array(resource_of_span)
     columns: dict[str, pa.Array] = {}
     for name, candidates in keys.items():
-        own = _first_of(chosen.attributes, places, candidates)
+        own = first_places(chosen.attributes, places, candidates)
         told = chosen.places.get(name)
         if told is not None:
             own = np.where(own == NONE, told, own)
         columns[f"own_{name}"] = Chosen(chosen.attributes, {name: own}).text(name)
-        shared = _first_of(resources, resource_places, candidates)
+        shared = first_places(resources, resource_places, candidates)
         texts = Chosen(resources, {name: shared}).text(name)
         columns[f"resource_{name}"] = texts.take(codes)
     return columns
@@ -69,12 +69,3 @@ def agent_names(
         names.filter(pa.array(nameless)), _AGENT_NAME, r"\1"
     )
     return pc.replace_with_mask(own, pa.array(nameless), spoken)
-
-
-def _first_of(attributes: Attributes, places: KeyPlaces, keys: tuple[str, ...]) -> Rows:
-    chosen = np.full(attributes.owners, NONE, np.int32)
-    for key in reversed(keys):
-        found = places.get(key)
-        if found is not None:
-            chosen[attributes.rows[found]] = found
-    return chosen

@@ -19,10 +19,11 @@ import xxhash
 from proto_handlers.attributes import (
     Attributes,
     KeyPlaces,
+    first_texts,
     from_key_values,
     offsets_of,
 )
-from proto_handlers.columns import NONE, whole_numbers
+from proto_handlers.columns import whole_numbers
 from proto_handlers.content import ContentPolicy
 from proto_handlers.dialects import DIALECTS
 from proto_handlers.otlp_traces import (
@@ -100,17 +101,8 @@ def _event_names(records: pa.StructArray, attributes: Attributes) -> pa.StringAr
     """Return events' names; older SDKs say them in an attribute."""
     names = records.field("name")
     empty = pc.equal(pc.binary_length(names), ZERO_LENGTH)
-    return pc.if_else(empty, _texts(attributes, (_NAME_KEY,)), names)
-
-
-def _texts(attributes: Attributes, keys: tuple[str, ...]) -> pa.StringArray:
-    places = KeyPlaces(attributes)
-    chosen = np.full(attributes.owners, NONE, np.int32)
-    for key in reversed(keys):
-        found = places.get(key)
-        if found is not None:
-            chosen[attributes.rows[found]] = found
-    return attributes.chosen(chosen)
+    said = first_texts(attributes, KeyPlaces(attributes), (_NAME_KEY,))
+    return pc.if_else(empty, said, names)
 
 
 def _as_spans(records: Nested, names: pa.StringArray) -> pa.StructArray:
@@ -118,11 +110,16 @@ def _as_spans(records: Nested, names: pa.StringArray) -> pa.StructArray:
     logs = records.spans
     count = len(logs)
     attributes = from_key_values(logs.field("attributes"))
+    places = KeyPlaces(attributes)
     end = _logged_unix_nano(logs, records.received_unix_nano())
-    duration_ms, known = whole_numbers(_texts(attributes, (_DURATION_KEY,)))
+    duration_ms, known = whole_numbers(
+        first_texts(attributes, places, (_DURATION_KEY,))
+    )
     lasted = np.where(known & (duration_ms <= _LONGEST_MS), duration_ms, 0) * 10**6
     digests = _digests(attributes, logs, end)
-    trace_ids = _trace_ids(logs, _texts(attributes, _SESSION_KEYS), digests)
+    trace_ids = _trace_ids(
+        logs, first_texts(attributes, places, _SESSION_KEYS), digests
+    )
     fields = {
         "trace_id": pa.array(trace_ids, pa.binary()),
         "span_id": pa.array([digest[:_SPAN_BYTES] for digest in digests], pa.binary()),
@@ -135,7 +132,7 @@ def _as_spans(records: Nested, names: pa.StringArray) -> pa.StructArray:
         "attributes": _named(logs.field("attributes"), names),
         "flags": logs.field("flags"),
     }
-    messages = _texts(attributes, _MESSAGE_KEYS)
+    messages = first_texts(attributes, places, _MESSAGE_KEYS)
     kind = trace_handler().list_to_record_batch([b""]).column("resource_spans").type
     span_type = kind.value_type.field("scope_spans").type.value_type.field("spans").type
     status_type = span_type.value_type.field("status").type

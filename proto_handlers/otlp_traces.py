@@ -14,6 +14,7 @@ from proto_handlers.attributes import (
     KeyPlaces,
     Rows,
     addition,
+    first_texts,
     from_key_values,
     owners_of,
 )
@@ -39,6 +40,7 @@ _KINDS: Final = pa.array(
 _STATUSES: Final = pa.array(["UNSET", "OK", "ERROR"], pa.string())
 _AFTER_FIRST_LINE: Final = r"(?s)^([^\n]{0,256}).*$"
 _LAST_NANO: Final = np.uint64(2**63 - 1)
+_SERVICE_KEYS: Final = ("service.name",)
 _ENVIRONMENT_KEYS: Final = ("deployment.environment.name", "deployment.environment")
 
 
@@ -202,6 +204,9 @@ def span_table(
     resource = _reduced(
         from_key_values(nested.resources.field("resource").field("attributes")), policy
     )
+    places = KeyPlaces(resource)
+    service_names = first_texts(resource, places, _SERVICE_KEYS)
+    environments = first_texts(resource, places, _ENVIRONMENT_KEYS)
     kinds = _word(spans.field("kind"), _KINDS)
     if kind is not None:
         kinds = pa.repeat(word(kind), len(kinds))
@@ -220,10 +225,8 @@ def span_table(
         "kind": kinds,
         "status_code": _word(spans.field("status").field("code"), _STATUSES),
         "status_message": _status_messages(spans.field("status"), policy),
-        "service_name": _taken(
-            _value_of(resource, ("service.name",)), resource_of_span
-        ),
-        "environment": _taken(_value_of(resource, _ENVIRONMENT_KEYS), resource_of_span),
+        "service_name": _taken(service_names, resource_of_span),
+        "environment": _taken(environments, resource_of_span),
         "tenant": _taken(tenants, payload_of_span),
         "scope_name": _taken(scope_name, scope_of_span),
         "scope_version": _taken(_null_if_empty(scope.field("version")), scope_of_span),
@@ -358,16 +361,6 @@ def _word(codes: pa.Int32Array, words: pa.StringArray) -> pa.StringArray:
 
 def _taken(values: pa.Array, rows: Rows) -> pa.Array:
     return values.take(pa.array(rows))
-
-
-def _value_of(attributes: Attributes, keys: tuple[str, ...]) -> pa.StringArray:
-    places = KeyPlaces(attributes)
-    chosen = np.full(attributes.owners, -1, np.int32)
-    for key in reversed(keys):
-        found = places.get(key)
-        if found is not None:
-            chosen[attributes.rows[found]] = found
-    return attributes.chosen(chosen)
 
 
 def _events(events: pa.ListArray, policy: ContentPolicy) -> pa.ListArray:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto_handlers.attributes import Attributes, KeyPlaces, Mask, Rows
+from proto_handlers.attributes import Attributes, KeyPlaces, Mask, Rows, first_texts
 from proto_handlers.columns import NONE
 from proto_handlers.dialects import DIALECTS
 from proto_handlers.dialects.dialect import matches_scope, meaning_of
@@ -177,7 +177,7 @@ def with_agents(
             rows = attributes.rows[found]
             # Langfuse's values are JSON.
             marked = pc.utf8_trim(attributes.values(found), '"')
-            own_names = names if not own else _texts_of(attributes, places, own)
+            own_names = names if not own else first_texts(attributes, places, (own,))
             same = pc.equal(marked, own_names.take(pa.array(rows)))
             same = pc.fill_null(same, FALSE).to_numpy(zero_copy_only=False)
             agents[rows[same & (codes[rows] == place)]] = True
@@ -185,15 +185,6 @@ def with_agents(
         return said
     free = pc.is_in(roles_of(said), value_set=_FREE_ROLES)
     return pc.if_else(pc.and_(pa.array(agents), free), word("invoke_agent"), said)
-
-
-def _texts_of(attributes: Attributes, places: KeyPlaces, key: str) -> pa.StringArray:
-    """Return the text under a key per span, null without it."""
-    chosen = np.full(attributes.owners, NONE, np.int32)
-    found = places.get(key)
-    if found is not None:
-        chosen[attributes.rows[found]] = found
-    return attributes.chosen(chosen)
 
 
 def roles_of(operations: pa.StringArray) -> pa.StringArray:
