@@ -156,8 +156,8 @@ def attribute(curve: Curve, resent: Resent, asked: Asked, sizes: Sizes) -> Carri
     items = _lay_out(len(segments.counts), segments.owner[at])
     weights = np.zeros(items.segments.size)
     weights[items.results] = sizes.tokens[inside] * (resent.entered * lasting)[at]
-    weights[items.answers] = _sums(segments, answers * lasting)
-    weights[items.rest] = _sums(segments, np.minimum(older, other))
+    weights[items.answers] = segments.totals(answers * lasting)
+    weights[items.rest] = segments.totals(np.minimum(older, other))
     shares = apportion(segments.sums(resent.resent), weights, items.segments)
     tokens = np.zeros(len(asked.rows), dtype=np.int64)
     tokens[inside] = shares[items.results]
@@ -229,13 +229,6 @@ def _lives(segments: Segments, resent: Resent, enter: Floats) -> tuple[Floats, F
     plain, rows = segments.select(~lossy)
     alive[rows] = plain.running(enter[rows].astype(np.int64))
     return lasting, alive
-
-
-def _sums(segments: Segments, values: Floats) -> Floats:
-    """Return sums per segment, added in order so that neighbours do not matter."""
-    if not segments.size:
-        return np.zeros(0)
-    return np.add.reduceat(values, segments.starts)
 
 
 def _half_lives(keep: Floats, at: Ints) -> Ints:

@@ -106,8 +106,8 @@ def _left_over(segments: Segments, lost: Floats, entered: Ints) -> Floats:
         whole, rest = np.zeros(segments.size), np.zeros(segments.size)
         whole[rows] = lost[rows] ** 2
         rest[rows] = (lost[rows] - entered[rows - length]) ** 2
-        total = np.add.reduceat(whole, segments.starts)
-        left = np.add.reduceat(rest, segments.starts)
+        total = segments.totals(whole)
+        left = segments.totals(rest)
         enough = (segments.counts - 1 - length >= LEAST_DROPS) & (total > 0)
         share = np.ones(len(total))
         np.divide(left, total, out=share, where=enough)

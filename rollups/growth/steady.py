@@ -94,7 +94,7 @@ def _breaks(segments: Segments, surprise: Floats, cut: Bools) -> Bools:
     begins = cut.copy()
     begins[segments.starts] = True
     square = np.where(begins, 0.0, surprise * surprise)
-    others = (_sums(segments, square)[segments.owner] - square).clip(min=0.0)
+    others = (segments.totals(square)[segments.owner] - square).clip(min=0.0)
     count = segments.sums((~begins).astype(np.int64))[segments.owner]
     outlying: Bools = square * (count - 1) > OUTLIER * others
     return begins | outlying
@@ -124,9 +124,9 @@ def _memory(segments: Segments, stretches: Segments, change: Ints) -> Floats:
         else:
             innovation = _filtered(stretches, values, memory)
         weight = memory ** stretches.place.astype(np.float64)
-        open_end = _sums(stretches, weight * weight)
-        left = _sums(stretches, innovation * innovation)
-        left -= _sums(stretches, innovation * weight) ** 2 / open_end
+        open_end = stretches.totals(weight * weight)
+        left = stretches.totals(innovation * innovation)
+        left -= stretches.totals(innovation * weight) ** 2 / open_end
         squares = np.bincount(owner, np.maximum(left, 0.0), chains)
         volume = np.bincount(owner, np.log(open_end), chains)
         costs.append(count * np.log(np.maximum(squares, _TIE)) + volume)
@@ -142,7 +142,7 @@ def _weights(
     inside = stretches.place > 0
     size = np.where(inside, entering, 0).astype(np.float64) ** 2
     count = np.maximum(segments.sums(inside.astype(np.int64)), 1)
-    usual = _sums(segments, size) / count
+    usual = segments.totals(size) / count
     relative = np.ones(segments.size)
     mean = usual[segments.owner]
     np.divide(size, mean, out=relative, where=mean > 0)
@@ -165,8 +165,3 @@ def _filtered(segments: Segments, values: Floats, memory: float) -> Floats:
         factor *= factor
         reach *= 2
     return total
-
-
-def _sums(segments: Segments, values: Floats) -> Floats:
-    """Return sums per segment, added in order so that neighbours do not matter."""
-    return np.add.reduceat(values, segments.starts)
