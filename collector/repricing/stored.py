@@ -83,7 +83,9 @@ def read_calls(
         if missing:
             message = f"{key}: no column {', '.join(sorted(missing))}"
             raise IncompleteCallsError(message)
-        yield _within(calls, period)
+        inside = within(calls, period)
+        # Filtering copies, and most objects are inside whole.
+        yield calls if inside.all() else calls.filter(pa.array(inside))
 
 
 def read_hour(target: Target, key: str) -> pa.Table:
@@ -101,20 +103,6 @@ def within(calls: pa.Table, period: Period) -> Mask:
         if end is not None:
             mask &= test(times, pa.scalar(end, times.type)).to_numpy()
     return mask
-
-
-def _within(calls: pa.Table, period: Period) -> pa.Table:
-    times = calls.column("timestamp")
-    tests = [
-        test(times, pa.scalar(end, times.type))
-        for test, end in ((pc.greater_equal, period.since), (pc.less, period.until))
-        if end is not None
-    ]
-    for test in tests:
-        if not pc.all(test).as_py():
-            keep = tests[0] if len(tests) == 1 else pc.and_(*tests)
-            return calls.filter(keep)
-    return calls
 
 
 def differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> Mask:
