@@ -294,7 +294,7 @@ def price_spans(
     columns = {name: spans.column(name) for name in spans.column_names}
     columns |= {field.name: normalised.column(field.name) for field in USAGE_FIELDS}
     columns |= {
-        name: costs.column(name).take(spread)
+        name: costs.column(name).take(spread).cast(SPAN_SCHEMA.field(name).type)
         for name in ("cost_usd", "cost_status", "price_version")
     }
     stored = pa.Table.from_arrays(

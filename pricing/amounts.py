@@ -90,23 +90,21 @@ def _gaps(
 ) -> tuple[Mask | None, Mask | None]:
     """Return where something used has no rate, and where nothing used has one."""
     used = [(numbers, table.of(name)) for name, numbers in usage.classes.items()]
-    lacking: Mask | None = None
-    for numbers, rates in used:
-        if rates.min() == MISSING:
-            found = (rates == MISSING).take(where, mode="clip")
-            found &= numbers > 0
-            lacking = found if lacking is None else lacking | found
-    if lacking is None or not lacking.any():
+    incomplete = np.any([rates == MISSING for _, rates in used], axis=0)
+    if not incomplete.any():
         return None, None
-    rows = np.flatnonzero(lacking)
-    has_rate = np.zeros(len(rows), np.bool_)
+    rows = np.flatnonzero(incomplete.take(where, mode="clip"))
+    places = where[rows]
+    lacks, has = np.zeros((2, len(rows)), np.bool_)
     for numbers, rates in used:
-        has_rate |= (numbers[rows] > 0) & (rates[where[rows]] != MISSING)
-    if has_rate.all():
-        return lacking, None
-    rateless = lacking.copy()
-    rateless[rows] = ~has_rate
-    return lacking, rateless
+        is_used = numbers[rows] > 0
+        is_missing = (rates == MISSING).take(places)
+        lacks |= is_used & is_missing
+        has |= is_used & ~is_missing
+    lacking, rateless = np.zeros((2, len(where)), np.bool_)
+    lacking[rows] = lacks
+    rateless[rows] = lacks & ~has
+    return (lacking if lacks.any() else None), (rateless if rateless.any() else None)
 
 
 def _sums(terms: Sequence[_Term], where: Positions) -> dict[str, Pico]:

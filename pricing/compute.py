@@ -12,7 +12,7 @@ from pricing.money import COST_TYPE, CostColumn, Mask, pico_column
 from pricing.outcomes import Outcomes, Verdicts, judge
 from pricing.rate_cards import RateCard
 from pricing.usage import COUNT_FIELDS, read_counts, split_usage
-from pricing.words import word_column
+from pricing.words import WORD_TYPE, word_column
 
 INPUT_FIELDS: Final = (
     "timestamp",
@@ -31,15 +31,15 @@ COST_SCHEMA: Final = pa.schema(
     [
         ("cost_usd", COST_TYPE),
         *((name, COST_TYPE) for name in PARTS),
-        pa.field("cost_status", pa.string(), nullable=False),
-        ("cost_reason", pa.string()),
-        ("price_provider", pa.string()),
-        ("price_model", pa.string()),
-        ("price_match", pa.string()),
-        ("price_version", pa.string()),
+        pa.field("cost_status", WORD_TYPE, nullable=False),
+        ("cost_reason", WORD_TYPE),
+        ("price_provider", WORD_TYPE),
+        ("price_model", WORD_TYPE),
+        ("price_match", WORD_TYPE),
+        ("price_version", WORD_TYPE),
     ]
 )
-"""Columns that `price_calls` returns."""
+"""Columns that `price_calls` returns; texts are few, and come as dictionaries."""
 
 _CHUNK_ROWS: Final = 1 << 18
 """Calls whose keys are told apart at a time."""
@@ -130,7 +130,7 @@ def _void(amounts: Amounts, where: Mask | None) -> None:
     """Make the cost of calls zero that nobody bills, or that have none."""
     if where is not None:
         for part in (*amounts.parts.values(), amounts.total):
-            part[where] = 0
+            np.putmask(part, where, 0)
 
 
 def _prefer_reported(

@@ -106,10 +106,11 @@ def _with_shares(costs: pa.Table, shares: Pico, where: Mask) -> pa.Table:
         column = CostColumn(len(where))
         column.put(0, pico, len(where))
         costs = _set(costs, name, pc.if_else(chosen, column.finish(None), costs[name]))
-    estimated = pa.scalar("estimated")
-    status = pc.if_else(chosen, estimated, costs["cost_status"])
-    reason = pc.if_else(chosen, pa.scalar(None, pa.string()), costs["cost_reason"])
-    return _set(_set(costs, "cost_status", status), "cost_reason", reason)
+    for name, word in (("cost_status", "estimated"), ("cost_reason", None)):
+        before = costs[name].cast(pa.string())
+        after = pc.if_else(chosen, pa.scalar(word, pa.string()), before)
+        costs = _set(costs, name, after.dictionary_encode())
+    return costs
 
 
 def _set(costs: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:

@@ -206,7 +206,7 @@ def _telling_fields(calls: Mapping[str, pa.Array], book: PriceBook) -> list[str]
 def _encoded(column: pa.Array) -> tuple[Words, Codes]:
     """Return the different texts of a column, null among them, and each row's."""
     if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
+        column = column.dictionary_encode("encode")
     words: Words = [*column.dictionary.to_pylist(), None]
     numbers = column.indices
     if numbers.null_count:

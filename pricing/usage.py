@@ -98,7 +98,9 @@ def read_counts(calls: Mapping[str, pa.Array], rows: int) -> Counts:
         column = calls.get(name)
         if column is None or column.null_count == rows:
             continue
-        numbers = _numbers(pc.cast(column, pa.int64()))
+        if column.type != pa.int64():
+            column = pc.cast(column, pa.int64())
+        numbers = _numbers(column)
         # Without their sign, negative numbers are the largest: one look finds both.
         most[name] = int(numbers.view(np.uint64).max())
         if most[name] > MAX_COUNT:

@@ -32,7 +32,8 @@ def priced(rows, book: PriceBook) -> pa.Table:
     costs = price_calls(table, book)
     for name in COST_COLUMNS:
         place = table.schema.get_field_index(name)
-        table = table.set_column(place, table.schema.field(place), costs.column(name))
+        field = table.schema.field(place)
+        table = table.set_column(place, field, costs.column(name).cast(field.type))
     return table.cast(call_schema())
 
 
