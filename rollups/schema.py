@@ -198,7 +198,11 @@ GROWTH_FIELDS: Final = (
     _column("loop_period", pa.int32(), "calls per round of the loop"),
     _column("loop_start", pa.int32(), "call of the loop's first round, from 1"),
     _column("loop_rounds", pa.int32(), "most rounds of the loop in a row"),
-    _column("too_long", pa.bool_(), "far longer than the workflow's p95"),
+    _column(
+        "too_long",
+        pa.bool_(),
+        "far more calls than its workflow's chains in the 24 hours before its hour",
+    ),
     _column("resent_tokens", _COUNT, "history sent again, in tokens"),
     _column("resent_share", _RATIO, "share of input tokens that is history"),
     _column("excess_tokens", _COUNT, "input beyond the first call's size"),
@@ -260,6 +264,8 @@ _RUN_TAIL: Final = (
     _column("duration_ms", _RATIO, "from first start to last end", null=False),
     _column("closed", pa.bool_(), "whether the run's own span has arrived", null=False),
     _column("error_type", _TEXT, "error type of the run's own span"),
+    _column("verdict_chain_id", _TEXT, "costliest chain; the verdict is its"),
+    _column("verdict_calls", _COUNT, "successful calls in that chain"),
     *GROWTH_FIELDS,
 )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import structlog
 
+from collector.account.lengths import CALLS_OF, Lengths
 from collector.account.segments import (
     SPANS,
     Traces,
@@ -82,7 +83,7 @@ def outdated(store: Store, target: Target, hour: int) -> Dirty:
     }
 
 
-def publish_partitions(store: Store, target: Target) -> int:
+def publish_partitions(store: Store, target: Target, lengths: Lengths) -> int:
     """
     Publish the partitions that changed; their days' rollups become due.
 
@@ -91,18 +92,30 @@ def publish_partitions(store: Store, target: Target) -> int:
 
         target: The lake.
 
+        lengths: Compares chains with those of the hours before, and says which later
+            hours are to be published again.
+
     Returns:
         Number of files written. Publishing again writes the same files.
     """
-    dirty = sorted(store.dirty)
-    for name, partition in dirty:
-        parts = partition_parts(store, target, name, partition)
-        target.publish_parts(part_key(name, partition), store.schemas[name], parts)
-    store.dirty_days |= {
-        partition.date for name, partition in dirty if name in _ROLLUP_TABLES
-    }
-    store.dirty.difference_update(dirty)
-    return len(dirty)
+    written = 0
+    while store.dirty:
+        # In order, so that hours are compared with earlier ones as they are now.
+        dirty = sorted(store.dirty)
+        for name, partition in dirty:
+            parts = partition_parts(store, target, name, partition)
+            if name in CALLS_OF:
+                parts = lengths.fill(name, partition.hour, parts)
+            target.publish_parts(part_key(name, partition), store.schemas[name], parts)
+        store.dirty_days |= {
+            partition.date for name, partition in dirty if name in _ROLLUP_TABLES
+        }
+        store.dirty.difference_update(dirty)
+        store.dirty |= {
+            (name, Partition(hour)) for hour in lengths.outdated() for name in CALLS_OF
+        }
+        written += len(dirty)
+    return written
 
 
 def partition_parts(

@@ -219,6 +219,11 @@ class Store:
             name, lambda s: s.alive[name] & (s.hours[name] >= since_hour), columns
         )
 
+    def hours(self, name: str) -> set[int]:
+        """Return the hours in which a ledger table has rows."""
+        found = [np.unique(s.hours[name][s.alive[name]]) for s in self.segments]
+        return {int(hour) for hours in found for hour in hours}
+
     def count(self, name: str, hour: int) -> int:
         """Return how many rows `partition` would have."""
         return sum(

@@ -14,6 +14,7 @@ import structlog
 from collector.account.findings import Rules
 from collector.account.housekeeping import Housekeeping
 from collector.account.intake import Intake, Taken
+from collector.account.lengths import Lengths
 from collector.account.metrics import count_taken, show_costs
 from collector.account.pace import due_after
 from collector.account.publish import (
@@ -84,6 +85,7 @@ class Account:
             settings, target, store, books=self._books, rules=self._rules
         )
         store.retired = retired_hours(target)
+        self._lengths = Lengths(target, store)
         self._house = Housekeeping(settings, target, store)
         self._alerts = alerts
         self._wake_alerts = wake_alerts
@@ -178,7 +180,7 @@ class Account:
         files = 0
         if store.dirty and started >= self._publish_due:
             largest = max(store.count("calls", p.hour) for _, p in store.dirty)
-            files += publish_partitions(store, self._target)
+            files += publish_partitions(store, self._target, self._lengths)
             is_small = largest < _SMALL_HOUR_CALLS
             share = _SMALL_PUBLISH_SHARE if is_small else _PUBLISH_SHARE
             share = _BEHIND_PUBLISH_SHARE if is_behind else share
@@ -202,7 +204,7 @@ class Account:
 
     def publish_now(self) -> None:
         """Publish everything that changed, whatever it takes."""
-        publish_partitions(self.store, self._target)
+        publish_partitions(self.store, self._target, self._lengths)
         self._publish_rollups()
         self.store.commit()
 
@@ -237,7 +239,7 @@ class Account:
         if not self.store.is_evictable(before_unix):
             return
         if self.store.dirty:
-            publish_partitions(self.store, self._target)
+            publish_partitions(self.store, self._target, self._lengths)
         spans_before = list(self.store.segments)
         gone = self.store.evict(before_unix)
         self.intake.evicted.add(gone, spans_before)

@@ -216,7 +216,7 @@ def _made_again(
     with open_lake(
         lake,
         period=widened(period),
-        needed=(RESTATED, "runs", "tool_calls"),
+        needed=(RESTATED, "runs", "tool_calls", "chains"),
         memory_limit=memory_limit,
     ) as whole:
         extra = tuple(name for name in lake.dimensions if name not in IDENTITY)

@@ -36,7 +36,6 @@ from rollups.growth.severity import (
     Flags,
     Limits,
     grade,
-    too_long,
 )
 from rollups.growth.shape import SHAPES, Growth, Steps, find_steps, judge_growth
 from rollups.growth.shed import find_shedding
@@ -76,7 +75,6 @@ def judge_chains(
     calls: pa.Table,
     tool_calls: pa.Table,
     *,
-    baselines: pa.Table | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Verdicts:
     """
@@ -93,26 +91,22 @@ def judge_chains(
         tool_calls: Rows of the same traces (`tool_call_schema`); more columns pass
             through.
 
-        baselines: Usual lengths of workflows, for ``too_long``: ``agent_name``,
-            ``feature`` and ``p95_calls`` of workflows with at least 20 earlier runs.
-            Without a row ``too_long`` is null.
-
         limits: Where severities begin.
 
     Returns:
         One row of `CHAIN_SCHEMA` per chain of *calls*, ordered by trace, run and
-        chain id; *tool_calls*, same rows and order, with ``result_tokens``,
-        ``result_tokens_source``, the ``first_sent_`` and the ``carried_`` columns
-        filled; and *calls*, same rows and order, with `rollups.schema.CARRY_FIELDS`
-        filled. Tokens and dollars are exact and add up; dollars are null where a
-        price is missing.
+        chain id, without ``too_long``, which is a matter of other chains
+        (`rollups.growth.lengths`); *tool_calls*, same rows and order, with
+        ``result_tokens``, ``result_tokens_source``, the ``first_sent_`` and the
+        ``carried_`` columns filled; and *calls*, same rows and order, with
+        `rollups.schema.CARRY_FIELDS` filled. Tokens and dollars are exact and add up;
+        dollars are null where a price is missing.
         Data never makes this function raise.
     """
     conversations = read_conversations(calls, tool_calls)
     found = _investigate(calls, tool_calls, conversations)
-    long = too_long(calls, conversations, baselines)
     return Verdicts(
-        chains=_chain_table(calls, tool_calls, conversations, found, long, limits),
+        chains=_chain_table(calls, tool_calls, conversations, found, limits),
         tool_calls=_filled(
             tool_calls,
             tool_columns(
@@ -180,7 +174,6 @@ def _chain_table(
     tool_calls: pa.Table,
     conversations: Conversations,
     found: _Findings,
-    long: pa.Array,
     limits: Limits,
 ) -> pa.Table:
     keys, curve = conversations.keys, conversations.curve
@@ -199,7 +192,7 @@ def _chain_table(
         quadratic=quadratic,
         jumped=jumps > 0,
         loop=period > 0,
-        too_long=long.fill_null(False).to_numpy(zero_copy_only=False),
+        too_long=np.zeros(keys.chains, np.bool_),
         resent_tokens=resent,
         resent_share=share,
         waste_tokens=found.waste.tokens,
@@ -234,7 +227,7 @@ def _chain_table(
         "loop_rounds": pa.array(
             chains.of_lead(found.loops.rounds, 0), pa.int32(), mask=period == 0
         ),
-        "too_long": long,
+        "too_long": pa.nulls(keys.chains, pa.bool_()),
         "resent_tokens": pa.array(resent, mask=empty),
         "resent_share": pa.array(share, mask=empty),
         "excess_tokens": pa.array(

@@ -36,7 +36,12 @@ from rollups.schema import (
 )
 
 _COST_SUMS: Final = ("cost_usd", "subtree_cost_usd", "coverage")
-_VERDICTS: Final = tuple(field.name for field in GROWTH_FIELDS)
+_OF_CHAIN: Final = {
+    "chain_id": "verdict_chain_id",
+    "calls": "verdict_calls",
+    **{field.name: field.name for field in GROWTH_FIELDS},
+}
+"""What a run has of its costliest chain, by the chain's names."""
 
 
 class Draft(NamedTuple):
@@ -171,7 +176,8 @@ def finish_ledger(
     runs = _columns(draft.runs) | cost_sums(calls, draft.call_runs, draft.run_parents)
     row = costliest_chains(calls, draft.call_runs, chains, runs=draft.runs.num_rows)
     runs |= {
-        name: take(chains.column(name).combine_chunks(), row) for name in _VERDICTS
+        to: take(chains.column(name).combine_chunks(), row)
+        for name, to in _OF_CHAIN.items()
     }
     return Ledger(
         calls=_table(_columns(verdicts.calls), call_schema(dimensions)),
@@ -182,7 +188,7 @@ def finish_ledger(
     )
 
 
-_UNPRICED_RUN: Final = (*_COST_SUMS, *_VERDICTS)
+_UNPRICED_RUN: Final = (*_COST_SUMS, *_OF_CHAIN.values())
 
 
 def _call_columns(read: _Read, identity: Columns) -> tuple[Columns, Mask]:

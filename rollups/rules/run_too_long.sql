@@ -1,13 +1,13 @@
 -- rule:       run_too_long
 -- says:       a run makes far more calls than runs of its agent and feature did in the
---             day before it
+--             24 hours before the hour in which it began
 -- grain:      one row per run: its longest such chain
 -- reads:      chains, runs
 -- parameters: $since, $until  runs that started in this time, half-open
 --             $factor, $more_calls  it is beyond the 95th percentile times the one, and
 --                             by the other at least
 --             $min_runs       least number of earlier chains
--- Runs that began less than ten minutes before may go on, so they do not count.
+-- The column too_long of chains says the same with the rule's defaults.
 -- Which runs are earlier is a matter of when they started, so the same runs give the
 -- same findings in whatever order they arrive. The window is the hour in which the run
 -- started; the row is stamped with the run's last known moment.
@@ -24,11 +24,11 @@ WITH placed AS (
         count(*) OVER earlier AS runs_before,
         quantile_disc(calls, 0.95) OVER earlier AS p95_calls
     FROM chains
-    WHERE timestamp >= $since::TIMESTAMPTZ - INTERVAL 1 DAY
+    WHERE timestamp >= $since::TIMESTAMPTZ - INTERVAL 25 HOUR
     WINDOW earlier AS (
         PARTITION BY tenant, feature, agent_name
-        ORDER BY timestamp
-        RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND INTERVAL 10 MINUTE PRECEDING
+        ORDER BY date_trunc('hour', timestamp)
+        RANGE BETWEEN INTERVAL 24 HOUR PRECEDING AND INTERVAL 1 HOUR PRECEDING
     )
 )
 

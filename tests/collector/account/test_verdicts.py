@@ -2,6 +2,7 @@
 
 import random
 import tempfile
+import time
 from pathlib import Path
 
 from agent_runs import Run
@@ -102,28 +103,68 @@ MINUTE_NANO = 60 * 10**9
 
 
 def usual_runs_and_a_long_one():
+    """Return 20 short runs of 4 hours, a long one, and a short one an hour later."""
     usual = [
         Run(START_UNIX_NANO + 11 * n * MINUTE_NANO, steps=2, number=n + 1)
         for n in range(20)
     ]
-    long = Run(START_UNIX_NANO + 221 * MINUTE_NANO, steps=12, number=99)
-    return [request(*run.spans()) for run in (*usual, long)]
+    long = Run(START_UNIX_NANO + 281 * MINUTE_NANO, steps=12, number=99)
+    later = Run(START_UNIX_NANO + 341 * MINUTE_NANO, steps=2, number=100)
+    return [request(*run.spans()) for run in (*usual, long, later)]
+
+
+def lengths(published):
+    """Return what is said of lengths, whoever says it."""
+    columns = ("trace_id", "timestamp", "too_long", "severity")
+    said = {
+        name: sorted([row[column] for column in columns] for row in published[name])
+        for name in ("chains", "runs")
+    }
+    found = [row for row in published["findings"] if row["rule"] == "run_too_long"]
+    return {**said, "findings": found}
 
 
 def test_a_run_is_too_long_whichever_came_first_and_after_a_rebuild(tmp_path):
     requests = usual_runs_and_a_long_one()
     with Workshop(tmp_path / "long last") as shop:
-        shop.run(*requests[:-1])
-        shop.run(requests[-1])
-        expected = shop.published()["findings"]
+        shop.run(*requests[:-2])
+        shop.run(*requests[-2:])
+        expected = lengths(shop.published())
         rebuild(shop.settings)
-        rebuilt = shop.published()["findings"]
+        rebuilt = lengths(shop.published())
     with Workshop(tmp_path / "long first") as shop:
-        shop.run(requests[-1])
-        shop.run(*requests[:-1])
-        found = shop.published()["findings"]
+        shop.run(*requests[-2:])
+        shop.run(*requests[:10])
+        shop.reopen()
+        shop.run(*requests[10:-2])
+        found = lengths(shop.published())
 
-    (too_long,) = [row for row in expected if row["rule"] == "run_too_long"]
-    assert (too_long["value"], too_long["threshold"]) == (12, 10)
+    (finding,) = expected["findings"]
+    assert (finding["value"], finding["threshold"]) == (12, 10)
+    for name in ("chains", "runs"):
+        *usual, long, later = [row[2:] for row in sorted_by_time(expected[name])]
+        assert usual == [[None, "none"]] * 20
+        assert (long, later) == ([True, "warning"], [False, "none"])
     assert rebuilt == expected
     assert found == expected
+
+
+def sorted_by_time(rows):
+    return sorted(rows, key=lambda row: row[1])
+
+
+def test_earlier_runs_that_come_late_are_compared_with_hours_let_go(tmp_path):
+    requests = usual_runs_and_a_long_one()
+    with Workshop(tmp_path / "in order") as shop:
+        shop.run(*requests)
+        expected = lengths(shop.published())
+    with Workshop(tmp_path / "late") as shop:
+        shop.run(*requests[-2:])
+        shop.run(*requests[:1])
+        shop.account.let_go(time.time() + 3600)
+        assert shop.account.store.settled
+        shop.run(*requests[1:-2])
+        found = lengths(shop.published())
+
+    assert found["chains"] == expected["chains"]
+    assert found["runs"] == expected["runs"]
