@@ -33,6 +33,7 @@ REPLAYED_CALLS = 12
 WINDOWS = (3, 5, 8)
 COMPACTIONS = 4
 KEPT_BY_COMPACTION = 0.15
+LEAST_RISE = 500
 
 Run = dict[str, Any]
 Verdict = dict[str, Any]
@@ -102,18 +103,36 @@ def score_synthetic(runs: list[Run], verdicts: dict[str, dict[str, Verdict]]) ->
 
 
 def score_recorded(runs: list[Run], verdicts: dict[str, dict[str, Verdict]]) -> None:
-    growth, loops, jumps = Counter(), Counter(), Counter()
+    growth, loops, jumps, visible = Counter(), Counter(), Counter(), Counter()
     for run in runs:
         for chain, label in run["label"]["chains"].items():
             row = verdicts[run["run_id"]][chain]
             if label["quadratic"] is not None:
                 growth[row["quadratic"], label["quadratic"]] += 1
             loops[row["is_loop"], label["loop"]] += 1
-            count_steps(jumps, set(row["jump_steps"]), set(label["jump_steps"] or []))
+            found, expected = set(row["jump_steps"]), set(label["jump_steps"] or [])
+            count_steps(jumps, found, expected)
+            count_steps(visible, found, expected & rising_steps(run, chain))
     if runs:
         report("growth, chains of real runs", **scores(growth))
         report("loops, chains of real runs", **scores(loops))
         report("jumps at the exact step, chains of real runs", **scores(jumps))
+        report("jumps of real runs, labels where input rises", **scores(visible))
+
+
+def rising_steps(run: Run, chain: str) -> set[int]:
+    """
+    Return the calls of a chain, from 1, that sent more than the call before.
+
+    Some labels stand on the chain that asked for a result, not on the one that took
+    it in: there the input stays as it was, and no detector of jumps can agree.
+    """
+    sizes = [step["in"] for step in run["steps"] if step["c"] == chain]
+    return {
+        place
+        for place, (before, after) in enumerate(itertools.pairwise(sizes), start=2)
+        if after >= before + LEAST_RISE
+    }
 
 
 def score_replays(runs: list[Run], judge: Judge) -> None:
