@@ -43,6 +43,12 @@ _TEXTS: Final = (
     "tool_name",
     "tool_call_id",
 )
+_DOCUMENT_FIELDS: Final = (
+    "documents",
+    "document_bytes",
+    "largest_document_bytes",
+    "median_document_bytes",
+)
 _TOOL_ROLES: Final = pa.array(["tool", "retrieval"], pa.string())
 _TOOL_NAME: Final = (
     r"^(?:(?:execute_tool|retrieval|running tool:|anthropic\.custom_tool_use) )?"
@@ -105,7 +111,8 @@ def details_of(
     read["streaming"] = pc.coalesce(streaming, came)
     read["time_to_first_token_ms"] = first_token
     read["tool_name"] = _tool_names(read["tool_name"], columns)
-    read |= _contents(chosen, columns["span_role"])
+    read |= _documents(chosen)
+    read |= _contents(chosen, columns["span_role"], read["document_bytes"])
     read["sampling_weight"] = pc.fill_null(
         per_distinct(columns["trace_state"], _weight, pa.float64()), number(1.0)
     )
@@ -259,7 +266,18 @@ def _number(text: str) -> float | None:
     return value if 0 <= value < 1e9 else None
 
 
-def _contents(chosen: Chosen, roles: pa.StringArray) -> dict[str, pa.Array]:
+def _documents(chosen: Chosen) -> dict[str, pa.Array]:
+    """Return how many documents were found and how large they are, mostly null."""
+    if not any(name in chosen.places for name in _DOCUMENT_FIELDS):
+        return dict.fromkeys(
+            _DOCUMENT_FIELDS, pa.nulls(chosen.attributes.owners, pa.int64())
+        )
+    return {name: chosen.number(name).to_arrow() for name in _DOCUMENT_FIELDS}
+
+
+def _contents(
+    chosen: Chosen, roles: pa.StringArray, document_bytes: pa.Int64Array
+) -> dict[str, pa.Array]:
     tool = pc.fill_null(pc.is_in(roles, value_set=_TOOL_ROLES), FALSE)
     call = pc.fill_null(pc.equal(roles, word("call")), FALSE)
     _, arguments = read_markers(chosen, "arguments_content")
@@ -269,7 +287,10 @@ def _contents(chosen: Chosen, roles: pa.StringArray) -> dict[str, pa.Array]:
     return {
         "arguments_hash": pc.if_else(tool, arguments, NO_TEXT),
         "result_hash": pc.if_else(tool, result, NO_TEXT),
-        "result_bytes": pc.if_else(tool, result_bytes, NO_COUNT),
+        # What is beside the texts of documents hardly reaches a prompt.
+        "result_bytes": pc.if_else(
+            tool, pc.coalesce(document_bytes, result_bytes), NO_COUNT
+        ),
         "input_hash": pc.if_else(call, sent, NO_TEXT),
         "system_prompt_hash": system,
         "system_prompt_bytes": system_bytes,

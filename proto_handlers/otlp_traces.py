@@ -24,6 +24,7 @@ from proto_handlers.extraction import Scoped, extract
 from proto_handlers.fixed_texts import hex_texts
 from proto_handlers.flat import Flat
 from proto_handlers.projection import RequestHandler, trace_handler
+from proto_handlers.retrieved import documents_of
 from proto_handlers.scalars import NO_CODE, NO_TEXT, ZERO_LENGTH, word
 from proto_handlers.schema import RAW_SCHEMA
 from proto_handlers.spoken import dialects_of
@@ -262,6 +263,7 @@ def _attributes(
             attributes, places, _scoped(attributes, places, scope_names, scope_of_span)
         ),
         *tool_contents(events, attributes, places, policy.hash_key),
+        *documents_of(attributes, places),
     ]
     return reduce_content(attributes, places, policy).whole(additions)
 

@@ -241,6 +241,10 @@ _TOOL_HEAD: Final = (
     _column("carried_tokens", _COUNT, "tokens of the result sent again later"),
     _column("carried_usd", _SUM, "dollars for sending it again"),
     _column("carried_steps", pa.int32(), "later calls that carried it"),
+    _column("documents", _COUNT, "documents that a retrieval found"),
+    _column("document_bytes", _COUNT, "bytes of their texts together"),
+    _column("largest_document_bytes", _COUNT, "bytes of the largest text"),
+    _column("median_document_bytes", _COUNT, "bytes of the middle text"),
 )
 
 _RUN_HEAD: Final = (

@@ -36,6 +36,10 @@ COUNT_FIELDS: Final = (
     "attempt",
     "step",
     "result_tokens",
+    "documents",
+    "document_bytes",
+    "largest_document_bytes",
+    "median_document_bytes",
 )
 """Fields read as whole numbers; ``found_`` marks those found inside documents."""
 

@@ -59,7 +59,7 @@ OPENINFERENCE: Final = Dialect(
         "tool_name": ("tool.name",),
         "tool_call_id": ("tool_call.id", "tool.id"),
         "arguments_content": ("input.value",),
-        "result_content": ("output.value",),
+        "result_content": ("output.value", "retrieval.documents"),
         "input_content": ("input.value", "llm.input_messages"),
         "agent_name": ("agent.name", "graph.node.id"),
         "prompt_name": ("llm.prompt_template.name",),

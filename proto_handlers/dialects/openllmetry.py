@@ -61,7 +61,7 @@ OPENLLMETRY: Final = Dialect(
         "streaming": ("llm.is_streaming",),
         "ttft_seconds": ("llm.time_to_first_token",),
         "arguments_content": ("traceloop.entity.input",),
-        "result_content": ("traceloop.entity.output",),
+        "result_content": ("traceloop.entity.output", "gen_ai.task.output"),
         "input_content": ("gen_ai.prompt", "traceloop.entity.input"),
         "agent_name": ("traceloop.association.properties.lc_agent_name",),
         "run_key": ("traceloop.association.properties.langgraph_checkpoint_ns",),

@@ -22,8 +22,12 @@ OPERATIONS: Final = {
         "speech",
         "transcription",
     )
-} | {"completion": "text_completion", "embedding": "embeddings"}
-"""Words of ``gen_ai.operation.name``, and two older ones."""
+} | {
+    "completion": "text_completion",
+    "embedding": "embeddings",
+    "vector_db_retrieve": "retrieval",
+}
+"""Words of ``gen_ai.operation.name``, two older ones, and one of OpenLLMetry's."""
 
 GENAI_KIND: Final = Kind(key="gen_ai.operation.name", operations=OPERATIONS)
 
@@ -120,8 +124,15 @@ OTEL_GENAI: Final = Dialect(
         "tool_name": ("gen_ai.tool.name",),
         "tool_call_id": ("gen_ai.tool.call.id",),
         "arguments_content": ("gen_ai.tool.call.arguments",),
-        "result_content": ("gen_ai.tool.call.result",),
+        "result_content": ("gen_ai.tool.call.result", "gen_ai.retrieval.documents"),
         "result_tokens": ("spanledger.tool.result_tokens",),
+        "documents": (
+            "spanledger.retrieval.documents",
+            "gen_ai.retrieval.document_count",
+        ),
+        "document_bytes": ("spanledger.retrieval.document_bytes",),
+        "largest_document_bytes": ("spanledger.retrieval.largest_document_bytes",),
+        "median_document_bytes": ("spanledger.retrieval.median_document_bytes",),
         "input_content": ("gen_ai.input.messages",),
         "system_content": ("gen_ai.system_instructions",),
     },

@@ -77,6 +77,10 @@ _OF_TOOL: Final = (
     "result_hash",
     "result_bytes",
     "result_tokens",
+    "documents",
+    "document_bytes",
+    "largest_document_bytes",
+    "median_document_bytes",
 )
 _OF_EXCLUDED: Final = (
     "timestamp",

@@ -80,6 +80,10 @@ _COUNT_FIELDS: Final = (
     "step",
     "result_bytes",
     "result_tokens",
+    "documents",
+    "document_bytes",
+    "largest_document_bytes",
+    "median_document_bytes",
     "system_prompt_bytes",
 )
 _FLAG_FIELDS: Final = (

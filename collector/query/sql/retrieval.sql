@@ -1,10 +1,20 @@
 -- report: what retrieval brings into prompts, and what that costs
 -- grain:  one row per (source, feature), the dearest first
 -- reads:  tool_calls, runs
+-- Documents are the chunks that a retrieval found, where the library tells them. Their
+-- tokens are a share of result_tokens, by bytes. document_tokens_p50 is the median over
+-- retrievals of their middle chunk.
 -- prompt_share is the part of all input of the runs that retrieved which is retrieved
 -- text, sent first and again.
 WITH retrieved AS (
-    SELECT *, coalesce(first_sent_tokens::HUGEINT + carried_tokens, 0) AS sent_tokens
+    SELECT
+        *,
+        coalesce(first_sent_tokens::HUGEINT + carried_tokens, 0) AS sent_tokens,
+        result_tokens / nullif(document_bytes, 0) AS tokens_per_byte,
+        TRY_CAST(round(median_document_bytes * tokens_per_byte) AS BIGINT)
+            AS median_document_tokens,
+        TRY_CAST(round(largest_document_bytes * tokens_per_byte) AS BIGINT)
+            AS largest_document_tokens
     FROM tool_calls
     WHERE tool_type = 'retrieval'
 ),
@@ -32,6 +42,12 @@ SELECT
     quantile_disc(result_tokens, 0.95) AS result_tokens_p95,
     max(result_tokens) AS max_result_tokens,
     count(*) FILTER (WHERE result_tokens IS NULL) AS unknown_sizes,
+    TRY_CAST(sum(documents) AS BIGINT) AS documents,
+    quantile_disc(documents, 0.50) AS documents_p50,
+    quantile_disc(median_document_bytes, 0.50) AS document_bytes_p50,
+    max(largest_document_bytes) AS max_document_bytes,
+    quantile_disc(median_document_tokens, 0.50) AS document_tokens_p50,
+    max(largest_document_tokens) AS max_document_tokens,
     TRY_CAST(sum(carried_tokens) AS BIGINT) AS carried_tokens,
     sum(sent_tokens) / nullif(any_value(prompts.input_tokens), 0) AS prompt_share,
     coalesce(

@@ -163,6 +163,14 @@ def test_carried_tells_history_by_version_and_what_it_is_made_of(tmp_path):
     assert unknown["unpriced_chains"] == 1
 
 
+FOUND = {
+    "documents": 5,
+    "document_bytes": 800,
+    "largest_document_bytes": 400,
+    "median_document_bytes": 100,
+}
+
+
 def test_retrieval_is_told_apart_with_its_share_of_the_prompts(tmp_path):
     sent = {
         "tool_name": "docs",
@@ -177,7 +185,7 @@ def test_retrieval_is_told_apart_with_its_share_of_the_prompts(tmp_path):
         tool_calls=tool_calls(
             [
                 {**sent, "result_tokens": 50, "first_sent_tokens": 50},
-                {**sent, "result_tokens": 200, "first_sent_tokens": 200},
+                {**sent, "result_tokens": 200, "first_sent_tokens": 200, **FOUND},
                 {"tool_name": "bash", "result_tokens": 999, "carried_tokens": 999},
             ]
         ),
@@ -188,6 +196,9 @@ def test_retrieval_is_told_apart_with_its_share_of_the_prompts(tmp_path):
     assert (row["source"], row["retrievals"], row["result_tokens"]) == ("docs", 2, 250)
     assert (row["result_tokens_p50"], row["max_result_tokens"]) == (50, 200)
     assert (row["prompt_share"], row["cost_usd"]) == (0.25, Decimal("0.2"))
+    assert (row["documents"], row["documents_p50"]) == (5, 5)
+    assert (row["document_bytes_p50"], row["document_tokens_p50"]) == (100, 25)
+    assert (row["max_document_bytes"], row["max_document_tokens"]) == (400, 100)
 
 
 def test_loops_tell_the_calls_from_the_third_round_on(tmp_path):
