@@ -78,20 +78,23 @@ def prices_show(arguments: argparse.Namespace) -> int:
 
 
 def prices_check(arguments: argparse.Namespace) -> int:
-    """List models of the lake that have no price; 1 if there are any."""
+    """List models of the lake that have no price; 1 if something is to be done."""
     from collector.lake.books import book_of
     from collector.query.ask import ask_report
-    from collector.query.price_gaps import price_gaps
+    from collector.query.price_gaps import price_gaps, waits_only
+    from collector.query.reports import RESTATED
 
     settings = quiet_settings(arguments)
     book = book_of(settings)
-    report = ask_report(settings, "unpriced", period_of(arguments), 1000)
+    report = ask_report(
+        settings, "unpriced", period_of(arguments), 1000, costs=RESTATED
+    )
     gaps = price_gaps(report.table, book, datetime.now(UTC))
     if not gaps.num_rows and arguments.format == "table":
         print(f"every model has a price, price book {book.version}")
         return 0
     show_said(gaps, arguments.format, ["", f"price book {book.version}"])
-    return 1 if gaps.num_rows else 0
+    return 0 if waits_only(gaps) else 1
 
 
 def prices_update(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -10,6 +10,7 @@ from collector.query.price_list import card_at
 from pricing import PriceBook
 from pricing.book import CallKey
 from pricing.names import seller_of
+from pricing.rate_cards import HOUR_OPEN, RateCard
 
 GAP_SCHEMA: Final = pa.schema(
     [
@@ -22,15 +23,22 @@ GAP_SCHEMA: Final = pa.schema(
         ("output_tokens", pa.int64()),
         ("priced_now", pa.bool_()),
         ("nearest", pa.string()),
+        ("todo", pa.string()),
     ]
 )
 """
 A row per provider, model and reason; ``priced_now`` says that the book in force has a
-price by now, so that ``spanledger reprice`` would find one.
+price by now, so that ``spanledger reprice`` would find one, and ``todo`` what gives
+the calls one.
 """
 
+WAIT: Final = "wait until the hour is over, then spanledger reprice"
+"""What there is to do for calls on machines that are paid by the hour that runs."""
+
+_REPRICE: Final = "spanledger reprice"
+_OVERLAY: Final = "give it a price in prices.overlay, then spanledger reprice"
 _BY_MODEL: Final = frozenset(
-    ("unknown_model", "no_list_price", "self_hosted", "rate_missing")
+    ("unknown_model", "no_list_price", "self_hosted", "rate_missing", HOUR_OPEN)
 )
 _NEAREST: Final = 3
 
@@ -52,15 +60,32 @@ def price_gaps(unpriced: pa.Table, book: PriceBook, at: datetime) -> pa.Table:
             continue
         provider, model = row["provider"], row["model"]
         card = card_at(book, CallKey(provider=provider, response_model=model), at)
+        todo = _todo(row, card, at)
+        near = nearest_names(book, provider, model) if todo == _OVERLAY else []
         rows.append(
             {
                 **{name: row[name] for name in GAP_SCHEMA.names if name in row},
-                "priced_now": card.status != "unpriced"
-                and not row["cost_reason"].startswith("rate_missing"),
-                "nearest": ", ".join(nearest_names(book, provider, model)) or None,
+                "priced_now": todo == _REPRICE,
+                "nearest": ", ".join(near) or None,
+                "todo": todo,
             }
         )
     return pa.Table.from_pylist(rows, schema=GAP_SCHEMA)
+
+
+def waits_only(gaps: pa.Table) -> bool:
+    """Whether there is nothing to do about *gaps* but wait."""
+    return set(gaps["todo"].to_pylist()) <= {WAIT}
+
+
+def _todo(row: dict[str, Any], card: RateCard, at: datetime) -> str:
+    # Which hour's machines serve a call may depend on its tenant, which no row tells.
+    if card.status == "unpriced" and HOUR_OPEN in (card.reason, row["cost_reason"]):
+        this_hour = at.replace(minute=0, second=0, microsecond=0)
+        return _REPRICE if row["first_call"] < this_hour else WAIT
+    if card.status == "unpriced" or row["cost_reason"].startswith("rate_missing"):
+        return _OVERLAY
+    return _REPRICE
 
 
 def nearest_names(

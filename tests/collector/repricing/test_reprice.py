@@ -362,9 +362,16 @@ def test_a_part_of_an_hour_has_its_part_of_the_share(served, tmp_path):
 def test_machine_hours_through_the_command_line(served, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SPANLEDGER_DATA_DIR", str(served.data_dir))
     overlay = str(tmp_path / "overlay.toml")
+    monkeypatch.setenv("SPANLEDGER_PRICES__OVERLAY", overlay)
 
-    assert main(["reprice", "--overlay", overlay]) == 0
+    assert main(["prices", "check", "--format", "json"]) == 1
+    (gap,) = json.loads(capsys.readouterr().out)
+    assert (gap["cost_reason"], gap["calls"]) == ("gpu_hour_open", 4)
+    assert gap["todo"] == "spanledger reprice"
+    assert main(["reprice"]) == 0
     capsys.readouterr()
+    assert main(["prices", "check"]) == 0
+    assert capsys.readouterr().out.startswith("every model has a price")
     assert main(["report", "models", "--restated", "--format", "json"]) == 0
 
     rows = json.loads(capsys.readouterr().out)["rows"]
