@@ -21,7 +21,8 @@ class Attributes(NamedTuple):
 
     ``rows[i]`` is the owner of entry i and ``codes[i]`` the place of its key in
     ``names``. Its text is at ``slots[i]`` of ``pool``, -1 if it has none. No owner has
-    a key twice or an empty key.
+    a key twice or an empty key. ``by_key`` are the entries by key and then by owner, if
+    somebody has sorted them before.
     """
 
     owners: int
@@ -30,11 +31,15 @@ class Attributes(NamedTuple):
     names: tuple[str, ...]
     slots: Slots
     pool: pa.BinaryArray | pa.StringArray
+    by_key: Rows | None = None
 
     def take(self, mask: Mask) -> "Attributes":
         """Return the entries where *mask* is true."""
         return self._replace(
-            rows=self.rows[mask], codes=self.codes[mask], slots=self.slots[mask]
+            rows=self.rows[mask],
+            codes=self.codes[mask],
+            slots=self.slots[mask],
+            by_key=None,
         )
 
     def told(self) -> "Attributes":
@@ -99,7 +104,7 @@ class Attributes(NamedTuple):
             np.concatenate(slots)[order],
             pa.concat_arrays(pools),
         )
-        return result.take(_last_of_each_key(result)) if replaces else result
+        return _with_last_of_each_key(result) if replaces else result
 
     def to_map(self) -> pa.MapArray:
         """Return one map per owner."""
@@ -191,9 +196,9 @@ def from_key_values(entries: pa.ListArray) -> Attributes:
     flat = entries.values
     codes, names = _numbered(flat.field("key"))
     pool, slots = read_values(flat.field("value"))
-    attributes = Attributes(len(entries), owners_of(offsets), codes, names, slots, pool)
-    keep = _last_of_each_key(attributes)
-    return attributes if keep.all() else attributes.take(keep)
+    return _with_last_of_each_key(
+        Attributes(len(entries), owners_of(offsets), codes, names, slots, pool)
+    )
 
 
 def _numbered(keys: pa.Array) -> tuple[Rows, tuple[str, ...]]:
@@ -212,7 +217,8 @@ class KeyPlaces:
     def __init__(self, attributes: Attributes) -> None:
         count = len(attributes.names)
         self._codes = {name: code for code, name in enumerate(attributes.names)}
-        self._order = _by_code(attributes.codes, count)
+        order = attributes.by_key
+        self._order = _by_code(attributes.codes, count) if order is None else order
         ends = np.cumsum(np.bincount(attributes.codes, minlength=count))
         self._ends = [0, *ends.tolist()]
         self._replaced: dict[str, Rows] = {}
@@ -261,13 +267,15 @@ def _by_code(codes: Rows, count: int) -> Rows:
     return np.argsort(narrow, kind="stable").astype(np.int32)
 
 
-def _last_of_each_key(attributes: Attributes) -> Mask:
+def _with_last_of_each_key(attributes: Attributes) -> Attributes:
     codes = attributes.codes
     order = _by_code(codes, len(attributes.names))
     rows, ordered = attributes.rows[order], codes[order]
     repeated = (rows[1:] == rows[:-1]) & (ordered[1:] == ordered[:-1])
+    if not repeated.any() and "" not in attributes.names:
+        return attributes._replace(by_key=order)
     keep = np.ones(len(codes), np.bool_)
     keep[order[:-1][repeated]] = False
     if "" in attributes.names:
         keep &= codes != attributes.names.index("")
-    return keep
+    return attributes.take(keep)

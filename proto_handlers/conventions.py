@@ -118,8 +118,10 @@ class _Combinations:
             (self._operation, self._operations),
         ):
             key = key * len(words) + codes
-        _, first, group = np.unique(key, return_index=True, return_inverse=True)
-        candidates = [self._candidates(int(row)) for row in first]
+        group = pa.array(key).dictionary_encode().indices.to_numpy()
+        one_of_group = np.empty(int(group.max(initial=-1)) + 1, np.int64)
+        one_of_group[group] = np.arange(len(group))
+        candidates = [self._candidates(int(row)) for row in one_of_group]
         masks: dict[tuple[int, ...], Mask] = {}
         for distinct in set(candidates):
             if distinct:

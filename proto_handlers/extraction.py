@@ -7,7 +7,7 @@ are missing, or the library is known to drop some of them.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -57,9 +57,13 @@ class Scoped(NamedTuple):
 
 
 def extract(
-    attributes: Attributes, places: KeyPlaces, scoped: Scoped
+    attributes: Attributes, places: KeyPlaces, scopes: Callable[[], Scoped]
 ) -> list[Addition]:
-    """Return what is found inside attributes, as attributes."""
+    """
+    Return what is found inside attributes, as attributes.
+
+    *scopes* is asked only if some key may hold a document: most batches have none.
+    """
     present = [
         (place, dialect)
         for place, dialect in _SOURCES
@@ -67,6 +71,7 @@ def extract(
     ]
     if not present:
         return []
+    scoped = scopes()
     findings = _Findings(attributes, places)
     for place, dialect in present:
         own = scoped.dialects == place

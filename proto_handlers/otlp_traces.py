@@ -260,7 +260,9 @@ def _attributes(
         _mended(mended),
         *found_in_events(events, start),
         *extract(
-            attributes, places, _scoped(attributes, places, scope_names, scope_of_span)
+            attributes,
+            places,
+            lambda: _scoped(attributes, places, scope_names, scope_of_span),
         ),
         *tool_contents(events, attributes, places, policy.hash_key),
         *documents_of(attributes, places),
