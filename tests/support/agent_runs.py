@@ -34,7 +34,9 @@ class Run:
     feature: str = "refund"
     agent: str = "triage-agent"
     steps: int = 8
+    first_tokens: int = FIRST_TOKENS
     growth_tokens: int = GROWTH_TOKENS
+    version: str | None = None
     number: int = field(default_factory=lambda: next(_numbers))
 
     @property
@@ -43,7 +45,7 @@ class Run:
 
     @property
     def input_tokens(self) -> list[int]:
-        return [FIRST_TOKENS + self.growth_tokens * n for n in range(self.steps)]
+        return [self.first_tokens + self.growth_tokens * n for n in range(self.steps)]
 
     @property
     def step_costs(self) -> list[int]:
@@ -74,6 +76,7 @@ class Run:
                     "gen_ai.agent.name": self.agent,
                     "app.feature": self.feature,
                 }
+                | ({"gen_ai.agent.version": self.version} if self.version else {})
             ),
         )
 
