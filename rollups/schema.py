@@ -253,6 +253,7 @@ _RUN_HEAD: Final = (
     _RUN,
     _column("parent_run_id", _TEXT, "run that started this one"),
     _column("name", _TEXT, "name of the agent or root span"),
+    _column("service_name", _TEXT, "service.name, known before the run's own span"),
 )
 
 _RUN_TAIL: Final = (

@@ -121,15 +121,17 @@ def draft_ledger(spans: pa.Table, *, dimensions: tuple[str, ...] = ()) -> Draft:
     tools = find_tools(table)
     runs = place_runs(table, agent, np.r_[calls.span, tools])
     read = _Read(table, failed, calls, tools, runs)
+    namesakes = _namesakes(read)
     of_call, of_tool, of_run = identities(
         table,
-        (of_calls(calls), one_each(tools), one_each(_namesakes(read))),
+        (of_calls(calls), one_each(tools), one_each(namesakes)),
         dimensions=dimensions,
     )
     call_columns, asks = _call_columns(read, of_call)
     tool_columns = _tool_columns(read, of_tool, call_columns, asks)
     run_columns = run_rows(table, runs, failed=failed)
     run_columns |= call_sums(call_columns, read.call_run, runs=runs.size)
+    run_columns["service_name"] = table.pick("service_name", namesakes)
     run_columns |= _with_calls(of_run, of_call, read.call_run, dimensions)
     kept = runs.is_agent | (np.bincount(read.call_run, minlength=runs.size) > 0)
     place = np.append(np.where(kept, np.cumsum(kept) - 1, NONE), NONE)

@@ -20,6 +20,9 @@ SELECT
         'tenant': runs.tenant,
         'feature': runs.feature,
         'agent_name': runs.agent_name,
+        'service_name': CASE
+            WHEN coalesce(runs.feature, runs.agent_name) IS NULL THEN runs.service_name
+        END,
         'run_id': runs.run_id,
         'trace_id': runs.trace_id
     } AS scope,

@@ -42,6 +42,9 @@ SELECT
         'tenant': placed.tenant,
         'feature': placed.feature,
         'agent_name': placed.agent_name,
+        'service_name': CASE
+            WHEN coalesce(placed.feature, placed.agent_name) IS NULL THEN runs.service_name
+        END,
         'run_id': runs.run_id,
         'trace_id': runs.trace_id
     } AS scope,

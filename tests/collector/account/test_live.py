@@ -1,5 +1,6 @@
 """Verdicts on runs that go on, from their spans to a webhook."""
 
+import json
 import time
 
 import pytest
@@ -48,7 +49,7 @@ def jumping():
 
 def take(shop, *spans):
     """Let the account role see spans, as a tick does; nothing is published."""
-    shop.send(request(*spans))
+    shop.send(request(*spans, resource={"service.name": "shop"}))
     shop.drain_all()
     shop.account.tick(publish=False)
 
@@ -101,6 +102,19 @@ def test_growth_is_provisional_from_the_sixth_call_until_the_run_closes(tmp_path
     assert '"closed":false' in provisional["details"]
     assert '"closed":true' in settled["details"]
     assert provisional["window_start"] == settled["window_start"]
+
+
+def test_a_run_is_told_by_its_service_until_its_root_names_it(tmp_path):
+    children, root = looping(5)
+    ids = {"run_id": root.span_id.hex(), "trace_id": root.trace_id.hex()}
+    with Workshop(tmp_path) as shop:
+        take(shop, *children)
+        before = json.loads(findings(shop)["runaway_loop"]["scope"])
+        take(shop, root)
+        after = json.loads(findings(shop)["runaway_loop"]["scope"])
+
+    assert before == {"service_name": "shop", **ids}
+    assert after == {"feature": "refund", "agent_name": "triage", **ids}
 
 
 @pytest.mark.parametrize(

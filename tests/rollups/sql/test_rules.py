@@ -95,6 +95,29 @@ def test_a_growing_run_is_found_with_who_and_how_much():
 
 
 @pytest.mark.parametrize(
+    ("named", "service"),
+    [({}, "shop"), ({"feature": "refund"}, None), ({"agent_name": "triage"}, None)],
+    ids=["before the root", "feature", "agent"],
+)
+@pytest.mark.parametrize(
+    "rule", ["context_growth", "context_jump", "runaway_loop", "run_too_long"]
+)
+def test_a_run_without_a_name_is_told_by_its_service(rule, named, service):
+    tables = lengths(*[10] * 20, 40)
+    chain = growing(**looping(), jump_steps=[3], jump_tokens=9000, **named)
+    *_, last = tables["chains"].select(["timestamp", "trace_id", "run_id"]).to_pylist()
+    judged = tables["chains"].to_pylist()
+    judged = [{**row, "feature": named.get("feature")} for row in judged]
+    judged = [{**row, "agent_name": named.get("agent_name")} for row in judged]
+    judged[-1] |= chain | last | {"calls": 40}
+    run = {**last, **named, "service_name": "shop"}
+
+    (found,) = findings(rule, runs=runs([run]), chains=chains(judged))
+
+    assert found["scope"].get("service_name") == service
+
+
+@pytest.mark.parametrize(
     "harmless",
     [
         {"quadratic": False},
