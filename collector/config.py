@@ -122,7 +122,7 @@ class BudgetSettings(Section):
     period: Literal["hour", "day", "week", "month"] = "day"
     """Length of the period, in UTC calendar units."""
     measure: Literal["cost_usd", "input_tokens", "output_tokens"] = "cost_usd"
-    """What is added up."""
+    """What is added up; costs as recorded, and when known, what `reprice` changed."""
     limit: str
     """The amount, as a decimal number in a string."""
     thresholds: tuple[int, ...] = (50, 80, 100)

@@ -12,6 +12,7 @@ import structlog
 
 from collector.config import Settings
 from collector.errors import ConfigError
+from collector.lake.restatements import RESTATEMENTS
 from rollups.engine import RuleError, budget_table, run_rule
 from rollups.registry import Rule, find_rules
 from rollups.schema import FINDING_SCHEMA, call_schema
@@ -65,6 +66,17 @@ _CALL_COLUMNS: Final = (
     "request_model",
     "response_model",
 )
+_RESTATED_COLUMNS: Final = (
+    "restatement_id",
+    "known_at",
+    "trace_id",
+    "span_id",
+    "cost_usd",
+    "cost_status",
+    "recorded_cost_usd",
+)
+"""What budgets read of restatements."""
+
 _COLUMNS_OF_RULES: Final = {
     "retry_amplification": ("tenant", "attempt", "error_type", "waste_reason"),
     "error_rate": ("error_type",),
@@ -146,14 +158,16 @@ class Rules:
 
     def _windows(self) -> list[Need]:
         rules = self._of(Look.WINDOWS)
+        counts = any(rule.name == "budget" for rule in rules)
+        restated = [Need(RESTATEMENTS, list(_RESTATED_COLUMNS))] if counts else []
         if any(rule.path for rule in rules):
             tables = ("calls", "runs", "chains", "tool_calls", "excluded")
-            return [Need(table) for table in tables]
+            return [*(Need(table) for table in tables), *restated]
         dimensions = set(self._budgets.column("dimension").to_pylist()) - {"total"}
         columns = {*_CALL_COLUMNS, *dimensions}
         for rule in rules:
             columns |= set(_COLUMNS_OF_RULES.get(rule.name, ()))
-        return [Need("calls", sorted(columns))]
+        return [Need("calls", sorted(columns)), *restated]
 
     def _history(self) -> list[Need]:
         names = {rule.name for rule in self._of(Look.HISTORY)}

@@ -46,6 +46,7 @@ class Store:
         self.settled: set[int] = set()
         self.retired: set[int] = set()
         self.unindexed: set[int] = set()
+        self.restated = ""
         self.window_findings: pa.Table = FINDING_SCHEMA.empty_table()
         self._next = 1
         self._garbage: list[Segment] = []
@@ -94,6 +95,7 @@ class Store:
         self.taken = manifest["taken"]
         self.settled = set(manifest["settled"])
         self.unindexed = set(manifest["unindexed"])
+        self.restated = manifest.get("restated", "")
         self.dirty = {(name, Partition(hour)) for name, hour in manifest["dirty"]}
         self.dirty_days = set(manifest["dirty_days"])
         self._next = manifest["next"]
@@ -127,6 +129,7 @@ class Store:
             "taken": self.taken,
             "settled": sorted(self.settled),
             "unindexed": sorted(self.unindexed),
+            "restated": self.restated,
             "dirty": sorted([name, partition.hour] for name, partition in self.dirty),
             "dirty_days": sorted(self.dirty_days),
             "next": self._next,

@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 
 from collector.account.findings import FAILED_RULE, Look, Need, Rules
 from collector.account.pace import due_after
+from collector.account.restated import Restated
 from collector.account.segments import trace_numbers
 from collector.account.store import Store
 from collector.lake.layout import Partition, fit, part_key, rollup_key
+from collector.lake.restatements import RESTATEMENTS
 from collector.lake.target import Target
 from rollups.registry import find_rollup
 
@@ -40,6 +42,9 @@ class Windows:
         self._target = target
         self._store = store
         self._paces = {look: _Pace(now) for look in Look}
+        self._restated = Restated(target, store)
+        needs = rules.needs(Look.WINDOWS)
+        self._reads_restated = any(need.table == RESTATEMENTS for need in needs)
 
     def look_back(self, moment: datetime) -> None:
         """Let the next looks begin with the windows that *moment* is in."""
@@ -85,6 +90,12 @@ class Windows:
         Returns:
             Whether any rule was asked.
         """
+        if self._reads_restated:
+            first = self._restated.news(now, at_once=at_once)
+            if first is not None:
+                pace = self._paces[Look.WINDOWS]
+                pace.oldest_new = min(pace.oldest_new, first)
+                pace.is_wanted = True
         looked = False
         for look, pace in self._paces.items():
             pace.is_wanted |= changed
@@ -102,6 +113,8 @@ class Windows:
         tables = {
             need.table: self._days_since(need, since, now)
             if need.is_rollup
+            else self._restated.rows(_hour(since), need.columns)
+            if need.table == RESTATEMENTS
             else self._rows_since(need.table, since - need.back, need.columns)
             for need in self._rules.needs(look)
         }
@@ -118,11 +131,13 @@ class Windows:
         self._store.replace_window_findings(
             pa.concat_tables([older.filter(kept), found, self._rules.failures(now)])
         )
+        if RESTATEMENTS in tables:
+            self._restated.looked_at()
 
     def _rows_since(
         self, name: str, since: datetime, columns: list[str] | None
     ) -> pa.Table:
-        first = int(since.timestamp()) // 3600
+        first = _hour(since)
         rows = self._store.rows(name, since_hour=first, columns=columns)
         parts = [rows]
         for hour in sorted(self._store.settled):
@@ -145,3 +160,7 @@ class Windows:
             if first <= key <= last:
                 parts.append(fit(self._target.read(key, names), parts[0].schema))
         return pa.concat_tables(parts)
+
+
+def _hour(moment: datetime) -> int:
+    return int(moment.timestamp()) // 3600

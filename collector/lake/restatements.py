@@ -73,6 +73,16 @@ def rows_keys(target: Target, partition: Partition, counted: set[str]) -> list[s
     return [key for key in keys if _id_of(key) in counted]
 
 
+def rows_of(target: Target, counted: set[str]) -> list[tuple[Partition, str]]:
+    """Return the hours of the calls that *counted* are about, with the rows' keys."""
+    found = []
+    for key in target.keys(RESTATEMENTS):
+        partition = Partition.parse(key.rpartition("/")[0])
+        if partition is not None and _id_of(key) in counted:
+            found.append((partition, key))
+    return found
+
+
 def sweep_restatements(target: Target) -> int:
     """
     Delete what repricings left that did not come to their end.

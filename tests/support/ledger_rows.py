@@ -12,6 +12,7 @@ from rollups.registry import find_rollup
 from rollups.schema import (
     CHAIN_SCHEMA,
     EXCLUDED_SCHEMA,
+    RESTATEMENT_SCHEMA,
     call_schema,
     run_schema,
     tool_call_schema,
@@ -126,6 +127,7 @@ def connect(**tables: pa.Table) -> duckdb.DuckDBPyConnection:
         "chains": chains([]),
         "tool_calls": tool_calls([]),
         "excluded": excluded([]),
+        "restatements": RESTATEMENT_SCHEMA.empty_table(),
         "feature_hourly": find_rollup("feature_hourly").schema.empty_table(),
         **tables,
     }
