@@ -133,8 +133,9 @@ def _tool_names(
     nameless = pc.and_(is_tool, told.is_null())
     if not pc.any(nameless).as_py():
         return told
-    names = pc.replace_substring_regex(columns["name"], _TOOL_NAME, r"\1")
-    return pc.if_else(nameless, names, told)
+    named = columns["name"].filter(nameless)
+    names = pc.replace_substring_regex(named, _TOOL_NAME, r"\1")
+    return pc.replace_with_mask(told, nameless, names)
 
 
 def _money(text: str) -> Decimal | None:
