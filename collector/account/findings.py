@@ -10,9 +10,17 @@ import duckdb
 import pyarrow as pa
 import structlog
 
+from collector.account.own_rules import (
+    LIVE_TABLES,
+    is_about_lake,
+    is_about_rollups,
+    opened,
+    views_named,
+)
 from collector.config import Settings
-from collector.errors import ConfigError
+from collector.errors import ConfigError, LakeError
 from collector.lake.restatements import RESTATEMENTS
+from collector.query.views import Lake
 from rollups.engine import RuleError, budget_table, run_rule
 from rollups.registry import Rule, find_rules
 from rollups.schema import FINDING_SCHEMA, call_schema
@@ -133,6 +141,9 @@ class Rules:
         if not settings.budgets:
             off.add("budget")
         self._rules = [r for r in find_rules(settings.rules.dir) if r.name not in off]
+        self._own = [r for r in self._rules if r.path and r.name not in TRACE_RULES]
+        self._lake = Lake.of(settings)
+        self._memory_limit = settings.account.memory_limit
         self.failed: dict[str, str] = {}
         self._connection = duckdb.connect(config={"threads": 1})
 
@@ -148,9 +159,33 @@ class Rules:
         since: datetime,
         now: datetime,
     ) -> pa.Table:
-        """Return what the rules of *look* find between *since* and *now*."""
-        until = now + timedelta(minutes=5)
-        return self._run(self._of(look), tables, (since, until))
+        """
+        Return what the rules of *look* find between *since* and *now*.
+
+        Raises:
+            LakeError: Rules of the user's need the lake, and it cannot be read.
+        """
+        window = since, now + timedelta(minutes=5)
+        rules = [rule for rule in self._of(look) if rule not in self._own]
+        found = self._run(rules, tables, window)
+        if look is not Look.WINDOWS or not self._asked_own():
+            return found
+        with opened(
+            self._lake,
+            self._asked_own(),
+            tables,
+            since,
+            memory_limit=self._memory_limit,
+        ) as connection:
+            own = self._run(self._asked_own(), {}, window, connection)
+        return pa.concat_tables([found, own])
+
+    def wants_rollups(self) -> bool:
+        """Return whether a rule of the user's reads rollups, which come late."""
+        return is_about_rollups(self._asked_own())
+
+    def _asked_own(self) -> list[Rule]:
+        return [rule for rule in self._own if rule.name not in self.failed]
 
     def needs(self, look: Look) -> list[Need]:
         """Return what the rules of *look* read."""
@@ -158,16 +193,17 @@ class Rules:
 
     def _windows(self) -> list[Need]:
         rules = self._of(Look.WINDOWS)
-        counts = any(rule.name == "budget" for rule in rules)
-        restated = [Need(RESTATEMENTS, list(_RESTATED_COLUMNS))] if counts else []
-        if any(rule.path for rule in rules):
-            tables = ("calls", "runs", "chains", "tool_calls", "excluded")
-            return [*(Need(table) for table in tables), *restated]
+        named = views_named(self._asked_own()).intersection(LIVE_TABLES)
+        needs = [Need(table) for table in sorted(named)]
+        if any(rule.name == "budget" for rule in rules):
+            needs.append(Need(RESTATEMENTS, list(_RESTATED_COLUMNS)))
+        if "calls" in named:
+            return needs
         dimensions = set(self._budgets.column("dimension").to_pylist()) - {"total"}
         columns = {*_CALL_COLUMNS, *dimensions}
         for rule in rules:
             columns |= set(_COLUMNS_OF_RULES.get(rule.name, ()))
-        return [Need("calls", sorted(columns)), *restated]
+        return [*needs, Need("calls", sorted(columns))]
 
     def _history(self) -> list[Need]:
         names = {rule.name for rule in self._of(Look.HISTORY)}
@@ -210,23 +246,27 @@ class Rules:
         rules: Iterable[Rule],
         tables: Mapping[str, pa.Table],
         window: tuple[datetime, datetime],
+        connection: duckdb.DuckDBPyConnection | None = None,
     ) -> pa.Table:
         found = []
+        connection = connection or self._connection
         registered = {**tables, "budgets": self._budgets}
         for name, table in registered.items():
-            self._connection.register(name, table)
+            connection.register(name, table)
         for rule in rules:
             if rule.name in self.failed:
                 continue
             parameters: dict[str, Any] = {"since": window[0], "until": window[1]}
             parameters |= self._parameters.get(rule.name, {})
             try:
-                found.append(run_rule(self._connection, rule, parameters))
+                found.append(run_rule(connection, rule, parameters))
             except RuleError as error:
+                if is_about_lake(error):
+                    raise LakeError(str(error)) from error
                 self.failed[rule.name] = str(error)
                 log.error("rule_failed", rule=rule.name, reason=str(error))
         for name in registered:
-            self._connection.unregister(name)
+            connection.unregister(name)
         return pa.concat_tables(found) if found else FINDING_SCHEMA.empty_table()
 
     def failures(self, now: datetime) -> pa.Table:

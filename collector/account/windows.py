@@ -1,7 +1,7 @@
 """Findings about windows of time: their rules are asked again when something is new."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -51,21 +51,28 @@ class Windows:
         for pace in self._paces.values():
             pace.oldest_new = min(pace.oldest_new, moment)
 
-    def published(self, days: Iterable[str], now: datetime) -> None:
+    def published(self, days: Collection[str], now: datetime) -> None:
         """
         Let rules that compare with earlier days be asked again about *days*.
+
+        So are the user's that read rollups.
 
         Args:
             days: Dates whose rollups were published.
 
             now: Hours of its day are compared with earlier ones only.
         """
+        if days and self._rules.wants_rollups():
+            self._want(Look.WINDOWS, min(days))
         earlier = [day for day in days if day < now.date().isoformat()]
         if earlier:
-            pace = self._paces[Look.HISTORY]
-            first = datetime.fromisoformat(min(earlier)).replace(tzinfo=UTC)
-            pace.oldest_new = min(pace.oldest_new, first)
-            pace.is_wanted = True
+            self._want(Look.HISTORY, min(earlier))
+
+    def _want(self, look: Look, day: str) -> None:
+        pace = self._paces[look]
+        first = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        pace.oldest_new = min(pace.oldest_new, first)
+        pace.is_wanted = True
 
     def look(
         self,
