@@ -30,6 +30,11 @@ MEASURES: Final = (
     _column("runs", _COUNT, "runs with a call here; not additive", null=False),
     _column("input_tokens", _COUNT, "all input tokens, cached ones included"),
     _column("cache_read_tokens", _COUNT, "input tokens read from a cache"),
+    _column(
+        "cache_known_input_tokens",
+        _COUNT,
+        "input tokens of the calls that tell what they read from a cache",
+    ),
     _column("cache_write_tokens", _COUNT, "input tokens written to a cache"),
     _column("output_tokens", _COUNT, "output tokens, reasoning included"),
     _column("cost_usd", _SUM, "cost of the calls that have a price"),

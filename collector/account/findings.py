@@ -101,11 +101,13 @@ _COLUMNS_OF_RULES: Final = {
 
 _HOURS_COLUMNS: Final = {
     "cost_spike": ("cost_usd", "subscription_usd", "unpriced_calls"),
-    "cache_hit_drop": ("input_tokens", "cache_read_tokens"),
+    "cache_hit_drop": ("cache_read_tokens", "cache_known_input_tokens"),
 }
 """What rules that compare hours read of calls and of ``feature_hourly``."""
 
-_OF_HOURS_ONLY: Final = frozenset({"subscription_usd", "unpriced_calls"})
+_OF_HOURS_ONLY: Final = frozenset(
+    {"subscription_usd", "unpriced_calls", "cache_known_input_tokens"}
+)
 _HOUR_KEYS: Final = ("tenant", "project", "environment", "feature")
 
 _BUDGET_FIELDS: Final = (

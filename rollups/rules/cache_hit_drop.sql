@@ -7,9 +7,9 @@
 --             $min_rate          least usual share of input read from a cache
 --             $min_input_tokens  least input of the hour
 --             $min_hours         least number of earlier hours with cache counts
--- A rate is the share of input tokens that were read from a cache, where cache counts
--- are told. Usual is that of the seven UTC days before the hour's day. Stamped with the
--- hour's last call.
+-- A rate is the share of input tokens that were read from a cache, of the calls that
+-- tell cache counts. Usual is that of the seven UTC days before the hour's day. Stamped
+-- with the hour's last call.
 WITH hours AS (
     SELECT
         time_bucket(INTERVAL 1 HOUR, timestamp) AS window_start,
@@ -41,12 +41,13 @@ usual AS (
         earlier.environment,
         earlier.feature,
         count(*) AS hours,
-        sum(earlier.cache_read_tokens)::DOUBLE / sum(earlier.input_tokens) AS usual_rate
+        sum(earlier.cache_read_tokens)::DOUBLE / sum(earlier.cache_known_input_tokens)
+            AS usual_rate
     FROM days
     JOIN feature_hourly AS earlier
         ON earlier.window_start >= days.day - INTERVAL 7 DAY
         AND earlier.window_start < days.day
-    WHERE earlier.input_tokens > 0 AND earlier.cache_read_tokens IS NOT NULL
+    WHERE earlier.cache_known_input_tokens > 0
     GROUP BY ALL
     HAVING count(*) >= $min_hours AND usual_rate >= $min_rate
 )

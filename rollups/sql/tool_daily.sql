@@ -37,6 +37,7 @@ SELECT
         ) AS BIGINT
     ) AS input_tokens,
     NULL::BIGINT AS cache_read_tokens,
+    NULL::BIGINT AS cache_known_input_tokens,
     NULL::BIGINT AS cache_write_tokens,
     NULL::BIGINT AS output_tokens,
     sum(carried_usd)::DECIMAL(38, 12) AS cost_usd,

@@ -17,6 +17,8 @@ SELECT
     count(DISTINCT run_key) AS runs,
     TRY_CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
     TRY_CAST(sum(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
+    TRY_CAST(sum(input_tokens) FILTER (WHERE cache_read_tokens IS NOT NULL) AS BIGINT)
+        AS cache_known_input_tokens,
     TRY_CAST(sum(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
     TRY_CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
     sum(cost_usd)::DECIMAL(38, 12) AS cost_usd,

@@ -206,6 +206,15 @@ def test_cache_savings_without_a_rate_of_the_call_are_unknown():
     assert only("feature_hourly", ledger)["cache_savings_usd"] is None
 
 
+def test_input_is_told_apart_by_whether_its_cache_counts_are_told():
+    told = {"input_tokens": 1000, "cache_read_tokens": 800}
+    ledger = {"calls": calls([told, told | {"cache_read_tokens": None}])}
+
+    row = only("feature_hourly", ledger)
+
+    assert (row["input_tokens"], row["cache_known_input_tokens"]) == (2000, 1000)
+
+
 @given(st.floats(0.001, 1e9))
 @settings(max_examples=30, deadline=None)
 def test_a_duration_lies_inside_its_bucket(duration_ms):

@@ -910,7 +910,9 @@ def prompts(read, *, sent=200_000, **also):
 
 
 def cached_hours(**also):
-    return usual_hours(**{"input_tokens": 1000, "cache_read_tokens": 800, **also})
+    """Return hours whose calls with cache counts read 800 of 1,000 from the cache."""
+    told = {"cache_known_input_tokens": 1000, "cache_read_tokens": 800}
+    return usual_hours(**{"input_tokens": 1000, **told, **also})
 
 
 def test_a_feature_whose_cache_is_hit_less_than_half_as_often_is_found():
@@ -930,6 +932,14 @@ def test_a_feature_whose_cache_is_hit_less_than_half_as_often_is_found():
     }
 
 
+def test_a_drop_is_found_where_other_calls_tell_no_cache_counts():
+    silent = cached_hours(input_tokens=4000)
+
+    (found,) = findings("cache_hit_drop", calls=prompts(60_000), feature_hourly=silent)
+
+    assert (found["value"], found["threshold"]) == (0.3, 0.4)
+
+
 @pytest.mark.parametrize(
     ("made", "usual"),
     [
@@ -939,7 +949,10 @@ def test_a_feature_whose_cache_is_hit_less_than_half_as_often_is_found():
         (prompts(0), cached_hours(count=23)),
         (prompts(0), cached_hours(feature="other")),
         (prompts(0), cached_hours(cache_read_tokens=100)),
-        (prompts(0), cached_hours(cache_read_tokens=None)),
+        (
+            prompts(0),
+            cached_hours(cache_read_tokens=None, cache_known_input_tokens=None),
+        ),
     ],
     ids=[
         "half as often",
