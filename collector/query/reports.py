@@ -39,7 +39,7 @@ REPORTS: Final = (
     ReportKind(
         "tools",
         "which tools make the context large, and what their results cost",
-        ("tool_calls",),
+        ("tool_calls", "history_bounds"),
         MappingProxyType({"cut_results_to": 2000}),
     ),
     ReportKind("models", "what each model costs", ("bounded_calls",)),
@@ -50,10 +50,12 @@ REPORTS: Final = (
     ReportKind(
         "carried",
         "whose history is sent again, and what it is made of",
-        ("chains", "runs"),
+        ("chains", "runs", "history_bounds"),
     ),
     ReportKind(
-        "retrieval", "what retrieval brings into prompts", ("tool_calls", "runs")
+        "retrieval",
+        "what retrieval brings into prompts",
+        ("tool_calls", "runs", "history_bounds"),
     ),
     ReportKind(
         "loops",

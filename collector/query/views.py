@@ -41,6 +41,7 @@ _READS: Final = {
     RESTATED: (_RAW_CALLS, "restatements"),
     _MEASURED: ("calls",),
     _BOUNDED: (_MEASURED,),
+    "history_bounds": (_BOUNDED,),
     "redundant_work": ("calls", "chains", "runs", "tool_calls"),
     "cached_calls": ("calls",),
     "reported_calls": ("calls",),
@@ -247,11 +248,9 @@ def _create_view(
         case "measured_calls":
             connection.execute(sql_text("sql", _MEASURED))
             return
-        case "bounded_calls":
-            connection.register("price_bounds", bounds_table(connection, lake.url))
-            connection.execute(query_text(_BOUNDED))
-            return
-        case "redundant_work":
+        case "bounded_calls" | "history_bounds" | "redundant_work":
+            if name == _BOUNDED:
+                connection.register("price_bounds", bounds_table(connection, lake.url))
             connection.execute(query_text(name))
             return
         case "cached_calls":

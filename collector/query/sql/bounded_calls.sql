@@ -3,7 +3,8 @@
 -- reads: measured_calls, price_bounds
 -- What each call at least and at most cost. A call with a price has that as both. Without
 -- one, it costs its tokens at the rates of the cheapest and of the dearest model of its
--- provider; null where the provider has no list, or tokens are unknown or absurd.
+-- provider; null where the provider has no list, or tokens are unknown or absurd. A token
+-- of the prompt of one without a price costs from token_lower_usd to token_upper_usd.
 CREATE OR REPLACE TEMP VIEW bounded_calls AS
 WITH sized AS (
     SELECT
@@ -55,7 +56,15 @@ SELECT
                 + write_tokens::DECIMAL(13, 0) * rates.cache_write
                 + coalesce(output_tokens, 0)::DECIMAL(13, 0) * rates.output
         ))
-    END AS upper_usd
+    END AS upper_usd,
+    list_min(list_transform(
+        lowest,
+        lambda rates: least(rates.input, rates.cache_read, rates.cache_write)
+    )) AS token_lower_usd,
+    list_max(list_transform(
+        highest,
+        lambda rates: greatest(rates.input, rates.cache_read, rates.cache_write)
+    )) AS token_upper_usd
 FROM split
 LEFT JOIN price_bounds
     ON is_boundable

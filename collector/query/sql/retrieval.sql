@@ -1,11 +1,11 @@
 -- report: what retrieval brings into prompts, and what that costs
 -- grain:  one row per (source, feature), the dearest first
--- reads:  tool_calls, runs
+-- reads:  tool_calls, runs, history_bounds
 -- Documents are the chunks that a retrieval found, where the library tells them. Their
 -- tokens are a share of result_tokens, by bytes. document_tokens_p50 is the median over
 -- retrievals of their middle chunk.
 -- prompt_share is the part of all input of the runs that retrieved which is retrieved
--- text, sent first and again.
+-- text, sent first and again. Bounds are as in the report on tools.
 WITH retrieved AS (
     SELECT
         *,
@@ -14,8 +14,12 @@ WITH retrieved AS (
         TRY_CAST(round(median_document_bytes * tokens_per_byte) AS BIGINT)
             AS median_document_tokens,
         TRY_CAST(round(largest_document_bytes * tokens_per_byte) AS BIGINT)
-            AS largest_document_tokens
+            AS largest_document_tokens,
+        first_sent_usd + carried_usd AS sent_usd,
+        coalesce(sent_usd, sent_tokens::DECIMAL(20, 0) * token_lower_usd) AS lower_usd,
+        coalesce(sent_usd, sent_tokens::DECIMAL(20, 0) * token_upper_usd) AS upper_usd
     FROM tool_calls
+    LEFT JOIN history_bounds USING (trace_id, run_id)
     WHERE tool_type = 'retrieval'
 ),
 prompts AS (
@@ -32,7 +36,7 @@ SELECT
     retrieved.feature,
     count(*) AS retrievals,
     count(DISTINCT concat(trace_id, '/', run_id)) AS runs,
-    (sum(first_sent_usd + carried_usd))::DECIMAL(38, 12) AS cost_usd,
+    sum(sent_usd)::DECIMAL(38, 12) AS cost_usd,
     (sum(first_sent_usd) FILTER (WHERE carried_usd IS NOT NULL))::DECIMAL(38, 12)
         AS first_sent_usd,
     (sum(carried_usd) FILTER (WHERE first_sent_usd IS NOT NULL))::DECIMAL(38, 12)
@@ -50,9 +54,13 @@ SELECT
     max(largest_document_tokens) AS max_document_tokens,
     TRY_CAST(sum(carried_tokens) AS BIGINT) AS carried_tokens,
     sum(sent_tokens) / nullif(any_value(prompts.input_tokens), 0) AS prompt_share,
-    coalesce(
-        sum(sent_tokens) FILTER (WHERE first_sent_usd + carried_usd IS NOT NULL), 0
-    ) / nullif(sum(sent_tokens), 0) AS coverage,
+    coalesce(sum(sent_tokens) FILTER (WHERE sent_usd IS NOT NULL), 0)
+        / nullif(sum(sent_tokens), 0) AS coverage,
+    sum(lower_usd)::DECIMAL(38, 12) AS cost_lower_usd,
+    CASE
+        WHEN count(*) FILTER (WHERE sent_tokens > 0 AND upper_usd IS NULL) = 0
+        THEN sum(upper_usd)::DECIMAL(38, 12)
+    END AS cost_upper_usd,
     quantile_disc(duration_ms, 0.50) AS latency_p50_ms
 FROM retrieved
 LEFT JOIN prompts

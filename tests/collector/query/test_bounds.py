@@ -1,16 +1,19 @@
 """What reports say of calls without a price: at least this, at most that."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from ledger_rows import at
-from priced_lake import HALF_PRICE, book_with, priced_lake
+from lake_builder import build_lake
+from ledger_rows import at, chains, runs, tool_calls
+from priced_lake import HALF_PRICE, book_with, priced, priced_lake
 
 from collector.query.formats import summary_notes
 from collector.query.reports import RESTATED, find_report, run_report
 from collector.query.times import ALWAYS
 from collector.query.views import Lake
 from collector.repricing.reprice import reprice
+from pricing import bundled_book
 
 OVERLAY = """
 [[price]]
@@ -157,3 +160,61 @@ def test_wasted_calls_without_a_price_have_their_bounds(tmp_path):
     assert row["waste_lower_usd"] == whole["cost_lower_usd"]
     assert row["waste_upper_usd"] == whole["cost_upper_usd"]
     assert row["waste_usd"] < row["waste_lower_usd"] < row["waste_upper_usd"]
+
+
+def carried_lake(folder, **tables):
+    """Return a lake with an unpriced run, and what its history is made of."""
+    settings = priced_lake(folder, [])
+    of_calls = priced(
+        [
+            {**UNKNOWN, "run_id": "b", "trace_id": "t"},
+            {"run_id": "a", "trace_id": "t", "timestamp": at(minutes=1)},
+        ],
+        bundled_book(),
+    )
+    build_lake(Path(settings.lake_url), calls=of_calls, **tables)
+    return settings
+
+
+SENT = {"trace_id": "t", "tool_name": "fetch", "result_tokens": 300}
+
+
+@pytest.mark.parametrize(
+    ("name", "tool_type"), [("tools", "tool"), ("retrieval", "retrieval")]
+)
+def test_results_in_runs_without_a_price_have_bounds(tmp_path, name, tool_type):
+    unpriced = {"run_id": "b", "first_sent_tokens": 300, "carried_tokens": 700}
+    known = {"run_id": "a", "first_sent_tokens": 300, "carried_tokens": 0}
+    known |= {"first_sent_usd": Decimal("0.00075"), "carried_usd": Decimal(0)}
+    rows = [{**SENT, "tool_type": tool_type, **row} for row in (unpriced, known)]
+    stored = carried_lake(
+        tmp_path,
+        tool_calls=tool_calls(rows),
+        runs=runs([{"trace_id": "t", "run_id": run} for run in "ab"]),
+    )
+
+    (row,) = report(stored, name).table.to_pylist()
+
+    assert row["cost_usd"] == Decimal("0.00075")
+    assert row["coverage"] == pytest.approx(300 / 1300)
+    # the dearest input is o1-pro's, $150 a million
+    assert row["cost_upper_usd"] == Decimal("0.00075") + Decimal("0.15")
+    assert Decimal("0.00075") < row["cost_lower_usd"] < Decimal("0.0008")
+
+
+def test_history_in_runs_without_a_price_has_bounds(tmp_path):
+    rows = [
+        {"trace_id": "t", "run_id": "b", "chain_id": "b", "resent_tokens": 1000},
+        {"trace_id": "t", "run_id": "c", "chain_id": "c", "resent_tokens": 10},
+    ]
+    of_runs = [{"trace_id": "t", "run_id": run, "feature": run} for run in "bc"]
+    stored = carried_lake(tmp_path, chains=chains(rows), runs=runs(of_runs))
+
+    found = {row["feature"]: row for row in report(stored, "carried").table.to_pylist()}
+
+    assert found["b"]["coverage"] == 0
+    assert found["b"]["resent_upper_usd"] == Decimal("0.15")
+    assert Decimal(0) < found["b"]["resent_lower_usd"] < Decimal("0.0001")
+    assert (found["c"]["resent_lower_usd"], found["c"]["resent_upper_usd"]) == (
+        None,
+    ) * 2
