@@ -20,6 +20,12 @@ Growth over bytes beyond these, under three bytes to a token or near five, is no
 of texts: something else came, or something was dropped, which is far more usual.
 """
 
+MOST_OFF_USUAL: Final = 2 * USUAL_SPREAD
+"""
+A slope beyond is no ratio of texts either, however well the line fits: as where all
+results are as large but one, of another kind of text.
+"""
+
 CLEARLY_BETTER: Final = 4.0
 """An intercept counts from two standard errors on; squared, as in an F test."""
 
@@ -65,9 +71,9 @@ def fitted_ratio(segments: Segments, size: Ints, grown: Ints) -> Floats:
     line *= _weight(spread, noise)
     rest = _beside(line, spread, joint, rest)
     better = missed > rest * (1 + CLEARLY_BETTER / np.maximum(count - 2, 1))
-    bent = (count > 2) & (
-        better | ((whole > MOST_ABOVE_USUAL) | (whole < -MOST_BELOW_USUAL))
-    )
+    strange = (whole > MOST_ABOVE_USUAL) | (whole < -MOST_BELOW_USUAL)
+    better &= np.abs(line) <= MOST_OFF_USUAL
+    bent = (count > 2) & (better | strange)
     return usual + np.where(bent, line, through)
 
 

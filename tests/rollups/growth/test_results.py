@@ -74,6 +74,16 @@ def test_results_that_are_all_that_prompts_grow_by_tell_the_ratio_in_sum():
     )
 
 
+def test_one_result_of_another_kind_of_text_does_not_change_the_ratio():
+    sizes = [7000, *[6000] * 12]
+
+    rows = results_of(contexts([1400, *[1500] * 12]), measured(sizes))
+
+    assert [row["result_tokens"] for row in rows] == pytest.approx(
+        [1750, *[1500] * 12], rel=0.02
+    )
+
+
 def test_two_results_tell_little_about_the_ratio():
     (row, _) = results_of([1000, 2000, 2001], measured([1000, 1500]))
 
