@@ -23,7 +23,8 @@ from collector.query.reports import (
     run_report,
     with_parameters,
 )
-from collector.query.sql import TIMEOUT_SECONDS, run_sql
+from collector.query.sql import run_sql
+from collector.query.time_limit import TIMEOUT_SECONDS
 from collector.query.times import Period
 from collector.query.trace import Trace, read_trace
 from collector.query.views import Lake

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from collector.lake.books import STORED_FACTS, Books
 from collector.lake.target import Target
+from collector.query.time_limit import time_limit
 from pricing import PriceBook, price_calls
 
 CACHED_SCHEMA: Final = pa.schema(
@@ -53,10 +54,11 @@ def price_cached(connection: duckdb.DuckDBPyConnection, target: Target) -> pa.Ta
     """
     books = Books(target)
     rows = connection.table("cacheable_calls").select(*dict.fromkeys(_COLUMNS))
-    parts = [
-        _saved(pa.Table.from_batches([batch]), books)
-        for batch in rows.to_arrow_reader(_BATCH_ROWS)
-    ]
+    parts = []
+    with time_limit(connection) as check:
+        for batch in rows.to_arrow_reader(_BATCH_ROWS):
+            parts.append(_saved(pa.Table.from_batches([batch]), books))
+            check()
     return pa.concat_tables(parts) if parts else CACHED_SCHEMA.empty_table()
 
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 from collector.errors import QueryError
 from collector.query.again import asking_again
 from collector.query.formats import plain_rows, plain_value
-from collector.query.sql import TIMEOUT_SECONDS, fetch
+from collector.query.sql import fetch
 from collector.query.texts import query_text
+from collector.query.time_limit import TIMEOUT_SECONDS
 from collector.query.times import ALWAYS, Period
 from collector.query.views import Lake, open_lake
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import re
-import threading
-from collections.abc import Iterator
 from typing import Final
 
 import duckdb
@@ -11,10 +9,9 @@ import pyarrow as pa
 
 from collector.errors import QueryError
 from collector.query.again import asking_again
+from collector.query.time_limit import TIMEOUT_SECONDS, time_limit
 from collector.query.times import ALWAYS, Period
 from collector.query.views import Lake, open_lake, view_names
-
-TIMEOUT_SECONDS: Final = 60.0
 
 _READING: Final = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)
 _EXPLAIN: Final = re.compile(
@@ -73,14 +70,11 @@ def fetch(
 ) -> pa.Table:
     """Run a checked statement; see `run_sql` for errors."""
     try:
-        with _time_limit(connection, timeout_seconds):
+        with time_limit(connection, timeout_seconds):
             relation = connection.sql(statement, params=parameters or {})
             if max_rows is not None:
                 relation = relation.limit(max_rows)
             return relation.to_arrow_table()
-    except duckdb.InterruptException:
-        message = f"query: stopped after {timeout_seconds:g} seconds"
-        raise QueryError(message) from None
     except (duckdb.Error, pa.ArrowException) as error:
         raise QueryError(f"query: {_first_line(error)}") from error
 
@@ -121,16 +115,3 @@ def _first_line(error: Exception) -> str:
     lines = str(error).splitlines()
     hints = [line for line in lines if line.startswith(("Did you mean", "Candidate"))]
     return "; ".join([*lines[:1], *hints[:1]])
-
-
-@contextlib.contextmanager
-def _time_limit(
-    connection: duckdb.DuckDBPyConnection, seconds: float
-) -> Iterator[None]:
-    timer = threading.Timer(seconds, connection.interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

@@ -79,7 +79,8 @@ def write_lake(folder: Path, data: Path, copies: int) -> dict[str, pa.Table]:
     calls = _set(calls, "cache_unknown", pa.array([False] * calls.num_rows))
     costs = price_calls(calls, book)
     for name in COST_COLUMNS:
-        calls = _set(calls, name, costs.column(name))
+        stored = costs.column(name).cast(call_schema().field(name).type)
+        calls = _set(calls, name, stored)
     judged = judge_chains(calls.cast(call_schema()), tools)
     named = {"agent_name": "agent", "feature": "work"}
     marked = {name: pa.scalar(text) for name, text in named.items()}

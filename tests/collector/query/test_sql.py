@@ -1,8 +1,10 @@
+import duckdb
 import pytest
 from agent_lake import build_agent_lake
 
 from collector.errors import QueryError
 from collector.query.sql import run_sql
+from collector.query.time_limit import time_limit
 from collector.query.views import Lake
 
 
@@ -86,8 +88,16 @@ def test_a_query_that_fails_says_why_in_one_line(lake, statement, says):
 def test_a_query_that_takes_too_long_is_stopped(lake):
     endless = "SELECT count(*) FROM range(100000000000) a, range(100000000000) b"
 
-    with pytest.raises(QueryError, match=r"stopped after 0\.1 seconds"):
+    with pytest.raises(QueryError, match=r"stopped after 0\.1 seconds") as caught:
         run_sql(lake, endless, timeout_seconds=0.1)
+
+    assert caught.value.line().endswith("with since and until")
+
+
+def test_what_is_not_the_querys_own_work_is_in_its_time():
+    with duckdb.connect() as connection, pytest.raises(QueryError, match="stopped"):
+        with time_limit(connection, 0) as check:
+            check()
 
 
 def test_no_more_rows_than_asked_for_are_returned(lake):
