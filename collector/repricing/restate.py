@@ -21,7 +21,15 @@ class KnownCosts(NamedTuple):
 
     @classmethod
     def of(cls, rows: pa.Table) -> "KnownCosts":
-        """Return the newest row of each call."""
+        """
+        Return the newest row of each call.
+
+        Args:
+            rows: Each restatement has a call once.
+        """
+        if len(pc.unique(rows.column("restatement_id"))) == 1:
+            rows = rows.combine_chunks()
+            return cls(rows, _keys(rows))
         order = [("restatement_id", "descending")]
         rows = rows.sort_by(order).combine_chunks()
         keys = _keys(rows)
