@@ -132,6 +132,7 @@ DETAIL_FIELDS: Final = (
     _column("cache_write_5m_tokens", _COUNT, "writes that live five minutes"),
     _column("cache_write_1h_tokens", _COUNT, "writes that live one hour"),
     _column("input_audio_tokens", _COUNT, "audio tokens inside input"),
+    _column("cache_read_audio_tokens", _COUNT, "audio tokens inside cache reads"),
     _column("output_audio_tokens", _COUNT, "audio tokens inside output"),
     _column("input_image_tokens", _COUNT, "image tokens inside input"),
     _column("output_image_tokens", _COUNT, "image tokens inside output"),

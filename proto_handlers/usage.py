@@ -16,6 +16,7 @@ _PLAIN_COUNTS: Final = (
     "cache_write_5m_tokens",
     "cache_write_1h_tokens",
     "input_audio_tokens",
+    "cache_read_audio_tokens",
     "output_audio_tokens",
     "input_image_tokens",
     "output_image_tokens",

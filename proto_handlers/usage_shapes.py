@@ -201,6 +201,9 @@ def _with_details(usage: _Usage, details: str, made: str) -> dict[str, int | Non
         "input_audio_tokens": _number(
             usage, details + ".audio_tokens", details + ".audio"
         ),
+        "cache_read_audio_tokens": _number(
+            usage, details + ".cached_tokens_details.audio_tokens"
+        ),
         "output_audio_tokens": _number(usage, made + ".audio_tokens", made + ".audio"),
     }
 

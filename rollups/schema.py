@@ -89,6 +89,7 @@ _CALL_TAIL: Final = (
     _column("output_tokens", _COUNT, "output tokens, reasoning included"),
     _column("reasoning_tokens", _COUNT, "output tokens spent on reasoning"),
     _column("input_audio_tokens", _COUNT, "audio tokens inside input"),
+    _column("cache_read_audio_tokens", _COUNT, "audio tokens inside cache reads"),
     _column("output_audio_tokens", _COUNT, "audio tokens inside output"),
     _column("input_image_tokens", _COUNT, "image tokens inside input"),
     _column("output_image_tokens", _COUNT, "image tokens inside output"),

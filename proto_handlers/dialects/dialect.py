@@ -22,6 +22,7 @@ COUNT_FIELDS: Final = (
     "cache_write_1h_tokens",
     "reasoning_tokens",
     "input_audio_tokens",
+    "cache_read_audio_tokens",
     "output_audio_tokens",
     "input_image_tokens",
     "output_image_tokens",

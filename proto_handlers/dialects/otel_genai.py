@@ -82,6 +82,7 @@ OTEL_GENAI: Final = Dialect(
             "gen_ai.usage.details.thoughts_tokens",
         ),
         "input_audio_tokens": ("gen_ai.usage.audio.input_tokens",),
+        "cache_read_audio_tokens": ("gen_ai.usage.audio.cache_read.input_tokens",),
         "output_audio_tokens": ("gen_ai.usage.audio.output_tokens",),
         "input_image_tokens": ("gen_ai.usage.image.input_tokens",),
         "output_image_tokens": ("gen_ai.usage.image.output_tokens",),

@@ -16,6 +16,7 @@ FOUND_COUNTS: Final = (
     "cache_write_1h_tokens",
     "reasoning_tokens",
     "input_audio_tokens",
+    "cache_read_audio_tokens",
     "output_audio_tokens",
 )
 """Counts that decoding may find."""

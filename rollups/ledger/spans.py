@@ -72,6 +72,7 @@ _COUNT_FIELDS: Final = (
     "output_tokens",
     "reasoning_tokens",
     "input_audio_tokens",
+    "cache_read_audio_tokens",
     "output_audio_tokens",
     "input_image_tokens",
     "output_image_tokens",

@@ -48,6 +48,7 @@ facts = st.fixed_dictionaries(
         "output_tokens": counts,
         "reasoning_tokens": counts,
         "input_audio_tokens": counts,
+        "cache_read_audio_tokens": counts,
         "web_search_requests": counts,
         "usage_convention": st.sampled_from(["inclusive", "exclusive", None]),
         "operation": st.sampled_from(["chat", "embeddings"]),
