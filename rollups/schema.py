@@ -253,6 +253,7 @@ _RUN_HEAD: Final = (
     _TRACE,
     _RUN,
     _column("parent_run_id", _TEXT, "run that started this one"),
+    _column("started_by_span_id", _TEXT, "tool span of that run around this one"),
     _column("name", _TEXT, "name of the agent or root span"),
     _column("service_name", _TEXT, "service.name, known before the run's own span"),
 )

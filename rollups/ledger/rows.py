@@ -229,11 +229,20 @@ def run_rows(spans: Spans, runs: Runs, *, failed: Mask) -> Columns:
         "trace_id": spans.pick("trace_id", any_span),
         "run_id": runs.run_id,
         "parent_run_id": runs.run_id.take(parent),
+        "started_by_span_id": spans.pick("span_id", _started_by(spans, runs)),
         "name": spans.pick("name", runs.span),
         "duration_ms": pa.array(runs.duration_nanos / _NANOS_PER_MILLISECOND),
         "closed": pa.array(closed),
         "error_type": errors(spans.pick("error_type", runs.span), own_failed),
     }
+
+
+def _started_by(spans: Spans, runs: Runs) -> Ints:
+    """Return the tool span of the parent's run that each run is inside, else `NONE`."""
+    above = np.append(spans.tree.nearest_above(spans.roles("tool")), spans.size)
+    tool = above[np.where(runs.span == NONE, spans.size, runs.span)]
+    run = np.append(runs.of_span, NONE)[tool]
+    return np.where((run == runs.parent) & (run != NONE), tool, NONE)
 
 
 def excluded_rows(spans: Spans, excluded: Excluded) -> Columns:

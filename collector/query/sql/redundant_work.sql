@@ -96,7 +96,13 @@ started_by AS (
     SELECT
         runs.trace_id,
         runs.run_id,
-        arg_max(result_hash, (tool_calls.timestamp, tool_calls.span_id)) AS result_hash
+        -- Tools that run beside each other lie around each other's agents, too.
+        CASE
+            WHEN bool_or(tool_calls.span_id = runs.started_by_span_id)
+                THEN any_value(result_hash)
+                    FILTER (WHERE tool_calls.span_id = runs.started_by_span_id)
+            WHEN count(*) = 1 THEN any_value(result_hash)
+        END AS result_hash
     FROM runs
     JOIN tool_calls
         ON tool_calls.trace_id = runs.trace_id

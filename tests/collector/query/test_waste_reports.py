@@ -390,6 +390,42 @@ def test_sub_agents_that_return_the_same_are_waste_with_all_below_them(tmp_path)
     assert found["mostly"] == "helper"
 
 
+def beside_each_other(*results, **known):
+    """Return runs that tools started at the same time, with what these returned."""
+    names = [f"helper {place}" for place in range(len(results))]
+    below = {"parent_run_id": "run", "name": "helper", "duration_ms": 1000.0}
+    costs = {"input_tokens": 1, "output_tokens": 1, "subtree_cost_usd": Decimal(1)}
+    tools = {"tool_name": "helper", "duration_ms": 2000.0}
+    return {
+        "runs": runs(
+            [
+                {**below, **costs, "run_id": name}
+                | ({"started_by_span_id": name} if known["is_known"] else {})
+                for name in names
+            ]
+        ),
+        "tool_calls": tool_calls(
+            [
+                {**tools, "span_id": name, "result_hash": result}
+                for name, result in zip(names, results, strict=True)
+            ]
+        ),
+    }
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_sub_agents_beside_each_other_are_told_apart(tmp_path, is_known):
+    root = build_lake(tmp_path, **beside_each_other("a", "b", "c", is_known=is_known))
+
+    assert "same_sub_agent" not in kinds(root)
+
+
+def test_sub_agents_beside_each_other_may_return_the_same(tmp_path):
+    root = build_lake(tmp_path, **beside_each_other("a", "b", "a", is_known=True))
+
+    assert kinds(root)["same_sub_agent"]["occurrences"] == 1
+
+
 def prefix_calls(changes):
     """Return three calls of one agent, a minute apart, $1 for each 1000 tokens."""
     sent = {

@@ -29,6 +29,23 @@ def test_a_sub_agents_run_has_its_agent_above_as_parent():
     assert parents == {span_id_of(1): None, span_id_of(2): span_id_of(1)}
 
 
+def test_a_sub_agents_run_says_which_tool_started_it():
+    started = [tool(5, 1, at=1), agent(2, 5, at=2), tool(6, 1, at=1), agent(3, 6, at=2)]
+    inner = [tool(7, 2, at=3), agent(4, 2, at=4)]
+
+    tools = {
+        row["run_id"]: row["started_by_span_id"]
+        for row in runs_of(agent(1), *started, *inner)
+    }
+
+    assert tools == {
+        span_id_of(1): None,
+        span_id_of(2): span_id_of(5),
+        span_id_of(3): span_id_of(6),
+        span_id_of(4): None,
+    }
+
+
 def test_a_call_that_starts_before_its_agent_changes_nothing_about_parents():
     spans = [agent(1, at=9), agent(2, 1, at=8), call(3, 2, at=0)]
 
