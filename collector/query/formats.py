@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -17,14 +17,17 @@ FORMATS: Final = ("table", "json", "csv")
 _MAX_WIDTH: Final = 48
 _SHOWN_DECIMALS: Final = Decimal("0.000001")
 _CUT: Final = "…"
+_MAX_COUNT: Final = 1 << 63
 
 
 def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
     """
     Return rows with nothing but what JSON has.
 
-    Decimals are text with all their digits, times ISO 8601 in UTC, maps objects; what
-    is not finite is null. Of columns with one name, the last counts.
+    Decimals are text with all their digits, but for those without places, as DuckDB
+    returns sums of whole numbers: they are numbers. Times (in UTC) and intervals are
+    ISO 8601, maps objects; what is not finite is null. Of columns with one name, the
+    last counts.
     """
     names = table.column_names
     return [
@@ -50,16 +53,29 @@ def plain_value(value: object, kind: pa.DataType | None = None) -> Any:  # noqa:
     """
     if isinstance(value, (list, dict)):
         return _plain_nested(value, kind)
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, datetime):
-        return _iso(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, date):
-        return value.isoformat()
-    is_odd = isinstance(value, float) and not math.isfinite(value)
-    return None if is_odd else value
+    if value is None or isinstance(value, (str, int)):
+        return value
+    for scalar, plain in _PLAIN:
+        if isinstance(value, scalar):
+            return plain(value)
+    return str(value)
+
+
+def _is_count(value: Decimal) -> bool:
+    # Larger ones are no int64, which is what readers of JSON take at most.
+    return value.as_tuple().exponent == 0 and abs(value) < _MAX_COUNT
+
+
+def _plain_decimal(value: Decimal) -> int | str:
+    return int(value) if _is_count(value) else format(value, "f")
+
+
+def _plain_bytes(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _plain_float(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _plain_nested(value: list[Any] | dict[str, Any], kind: pa.DataType | None) -> Any:  # noqa: ANN401
@@ -78,6 +94,26 @@ def _iso(moment: datetime) -> str:
     if moment.tzinfo is None:
         return moment.isoformat()
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _iso_interval(interval: pa.MonthDayNano) -> str:
+    months, days, nanoseconds = interval
+    seconds = format((Decimal(nanoseconds) / 10**9).normalize(), "f")
+    parts = [f"{months}M" * bool(months), f"{days}D" * bool(days)]
+    if nanoseconds or not (months or days):
+        parts.append(f"T{seconds}S")
+    return "P" + "".join(parts)
+
+
+_PLAIN: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (Decimal, _plain_decimal),
+    (datetime, _iso),
+    (date, date.isoformat),
+    (bytes, _plain_bytes),
+    (float, _plain_float),
+    (pa.MonthDayNano, _iso_interval),
+)
+"""How scalars that JSON has not are said; the first type counts. Others are text."""
 
 
 def format_table(table: pa.Table, form: str, notes: Sequence[str] = ()) -> str:
@@ -189,7 +225,7 @@ def _human(value: object, kind: pa.DataType) -> str:
 
 def _human_number(value: float | Decimal) -> str:
     if isinstance(value, Decimal):
-        return human_dollars(value)
+        return f"{value:,f}" if not value.as_tuple().exponent else human_dollars(value)
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"

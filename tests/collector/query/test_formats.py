@@ -4,11 +4,13 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.query.formats import (
+    FORMATS,
     format_table,
     human_dollars,
     plain_rows,
@@ -123,6 +125,40 @@ def test_an_amount_below_a_micro_dollar_is_not_shown_as_zero():
     assert human_dollars(Decimal("0.000000000012")) == "0.000000000012"
     assert human_dollars(Decimal("1234.5678901")) == "1,234.567890"
     assert human_dollars(Decimal("0E-12")) == "0.000000"
+
+
+def test_sums_of_whole_numbers_are_whole_numbers():
+    sums = [Decimal(51_467), Decimal(10**30)]
+    table = pa.table({"tokens": pa.array(sums, pa.decimal128(38, 0))})
+
+    assert [row["tokens"] for row in plain_rows(table)] == [51_467, str(10**30)]
+    assert format_table(table.slice(0, 1), "table").split()[-1] == "51,467"
+    assert format_table(table, "csv").splitlines()[1:] == ["51467", str(10**30)]
+
+
+def test_whatever_a_query_returns_can_be_shown():
+    table = duckdb.sql(
+        "SELECT INTERVAL '1 month 3 days' + INTERVAL 90 SECOND AS span,"
+        " INTERVAL 0 DAY AS none, TIME '10:00:01' AS at, DATE '2026-11-28' AS day,"
+        " '4ac7a9e9-607c-4c8a-84f3-843f0191e3fd'::UUID AS id, [1, NULL] AS list,"
+        " '\\xAA'::BLOB AS bytes, 'nan'::DOUBLE AS number, 1 = 1 AS truth"
+    ).to_arrow_table()
+
+    for form in FORMATS:
+        assert "10:00:01" in format_table(table, form)
+    assert plain_rows(table) == [
+        {
+            "span": "P1M3DT90S",
+            "none": "PT0S",
+            "at": "10:00:01",
+            "day": "2026-11-28",
+            "id": "4ac7a9e9-607c-4c8a-84f3-843f0191e3fd",
+            "list": [1, None],
+            "bytes": "qg==",
+            "number": None,
+            "truth": True,
+        }
+    ]
 
 
 def test_two_columns_of_one_name_are_both_shown():
