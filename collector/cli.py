@@ -28,6 +28,7 @@ REPORTS: Final = (
     "users",
     "growth",
     "carried",
+    "trend",
     "retrieval",
     "loops",
     "retries",

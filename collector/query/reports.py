@@ -54,6 +54,11 @@ REPORTS: Final = (
         ("chains", "runs", "history_bounds"),
     ),
     ReportKind(
+        "trend",
+        "how large contexts are, day by day and release by release",
+        ("chains",),
+    ),
+    ReportKind(
         "retrieval",
         "what retrieval brings into prompts",
         ("tool_calls", "runs", "history_bounds"),

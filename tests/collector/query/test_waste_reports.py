@@ -163,6 +163,37 @@ def test_carried_tells_history_by_version_and_what_it_is_made_of(tmp_path):
     assert unknown["unpriced_chains"] == 1
 
 
+def test_a_trend_tells_where_contexts_begin_and_how_they_grow(tmp_path):
+    def of(version, day, floor, slope, **also):
+        return {
+            "timestamp": at(hours=24 * day),
+            "feature": "refund",
+            "agent_name": "triage",
+            "agent_version": version,
+            "first_input_tokens": floor,
+            "slope_tokens_per_step": slope,
+            "calls": 5,
+            **also,
+        }
+
+    rows_ = [
+        of("1", 0, 1000, 100.0),
+        of("1", 0, 3000, 300.0),
+        of("1", 0, 2000, 9000.0, calls=2),
+        of("2", 1, 6000, 500.0, quadratic=True),
+    ]
+    root = build_lake(tmp_path, chains=chains(rows_))
+
+    after, before = rows(root, "trend")
+
+    assert (before["agent_version"], before["conversations"]) == ("1", 3)
+    assert (before["floor_tokens"], before["slope_tokens_per_step"]) == (2000, 200)
+    assert before["floor_change_tokens"] is None
+    assert (after["agent_version"], after["growing"]) == ("2", 1)
+    assert after["floor_change_tokens"] == 4000
+    assert after["slope_change_tokens_per_step"] == 300
+
+
 FOUND = {
     "documents": 5,
     "document_bytes": 800,
