@@ -139,9 +139,10 @@ def guess_seller(provider: str | None, model: str) -> str | None:
         return "aws"
     if seller not in (None, "openai"):
         return None
-    head, slash, tail = model.partition("/")
-    if slash and head in _SELLER_OF:
-        return _SELLER_OF[head]
+    model = _GATEWAY.sub("", model)
+    if (found := _PREFIXED.match(model)) and found[1] in _SELLER_OF:
+        return _SELLER_OF[found[1]]
+    _, slash, tail = model.partition("/")
     makers = _CLOSED + _OPEN if not named or seller == "openai" else _CLOSED
     name = tail if slash else model
     return next((maker for pattern, maker in makers if pattern.match(name)), None)
@@ -159,6 +160,11 @@ def region_of(model: str) -> str | None:
     found = _LOCATION.search(model)
     return found and next(filter(None, found.groups()))
 
+
+_GATEWAY: Final = re.compile(r"^litellm(_proxy)?/")
+_PREFIXED: Final = re.compile(r"([^/:]+)[/:](.+)")
+_ROUTED: Final = re.compile(r":(nitro|floor|exacto)$")
+"""OpenRouter's ways to choose among hosts, whose prices differ anyway."""
 
 _RESOURCE: Final = re.compile(r"(?:^|/)(?:models|inference-profile|foundation-model)/")
 _LONG_CONTEXT: Final = re.compile(r"\[1m\]$")
@@ -181,25 +187,38 @@ def spellings(seller: str, model: str) -> Iterator[str]:
 
         model: Model name in lower case, as sent.
     """
-    yield model
-    seen = {model}
-    for name in _respelled(seller, model):
-        if name and name not in seen:
-            seen.add(name)
-            yield name
+    seen = set()
+    for sent in (model, *_respelled(seller, model)):
+        for name in (*_on_bedrock(seller, sent), sent):
+            if name and name not in seen:
+                seen.add(name)
+                yield name
+
+
+def _on_bedrock(seller: str, model: str) -> tuple[str, ...]:
+    """
+    Return Bedrock's id for a bare name of Anthropic's, which tells no profile.
+
+    Requests have a profile; answers have the bare name. Regional profiles cost a tenth
+    more, so the price is the one that is never too high.
+    """
+    is_bare = seller == "aws" and model.startswith("claude-")
+    return (f"global.anthropic.{model}",) if is_bare else ()
 
 
 def _respelled(seller: str, model: str) -> Iterator[str]:
-    name = _LONG_CONTEXT.sub("", model.strip())
+    name = _GATEWAY.sub("", _LONG_CONTEXT.sub("", model.strip()))
     yield name
+    if seller == "openrouter":
+        name = _ROUTED.sub("", name)
+        yield name
     if resource := list(_RESOURCE.finditer(name)):
         name = name[resource[-1].end() :]
         yield name
-    head, slash, tail = name.partition("/")
-    if slash and _SELLER_OF.get(head) == seller:
-        name = tail
+    if (found := _PREFIXED.match(name)) and _SELLER_OF.get(found[1]) == seller:
+        name = found[2]
         yield name
-        head, slash, tail = name.partition("/")
+    head, _, tail = name.partition("/")
     if head in _SELLER_OF and seller not in _LISTS_BY_MAKER:
         name = tail
         yield name

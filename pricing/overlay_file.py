@@ -19,7 +19,8 @@ such as ``["01:00-04:00"]`` UTC; ``weekdays``, such as ``["mon", "tue"]``;
   all but fees; ``"93/100"`` or a number. With ``fills_gap`` it only applies where the
   list below has no price for the tier asked for.
 - ``free``, ``unpriced``; ``subscription``, at the list price and counted apart.
-- ``fixed_per_request``: ``usd`` a call, whatever it used.
+- ``fixed_per_request``: ``usd`` a call, whatever it used; ``estimated`` if it is what
+  such a call usually costs.
 - ``gpu_hour``: ``usd_per_hour`` by ``tokens_per_hour``, an estimate. Without
   ``tokens_per_hour``, what ``machines`` (default 1) cost an hour is shared over the
   tokens of the calls that the rule prices in it, once `spanledger reprice` sees the
@@ -315,7 +316,10 @@ def _per_request(row: Row) -> Change:
     pico = _pico(_amount(row["usd"], name="usd"))
     if pico > MAX_PICO:
         raise ValueError(f"{row['usd']} is too high")
-    return fixed(pico, status="priced")
+    estimated = row.get("estimated", False)
+    if not isinstance(estimated, bool):
+        raise TypeError("'estimated' is true or false")
+    return fixed(pico, status="estimated" if estimated else "priced")
 
 
 def _gpu_hour(row: Row) -> Change:
@@ -361,7 +365,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Row], Change], frozenset[str]]]] = {
     "free": (lambda _: fixed(0, status="free"), frozenset()),
     "unpriced": (lambda _: withheld("overlay"), frozenset()),
     "subscription": (lambda _: relabelled("subscription"), frozenset()),
-    "fixed_per_request": (_per_request, frozenset({"usd"})),
+    "fixed_per_request": (_per_request, frozenset({"usd", "estimated"})),
     "reported": (_reported, frozenset({"zero", "ignore"})),
     "gpu_hour": (_gpu_hour, _HOUR_KEYS),
 }

@@ -100,3 +100,42 @@ def test_a_seller_that_lists_by_maker_keeps_the_maker():
 )
 def test_a_resource_name_tells_its_region(model, region):
     assert region_of(model) == region
+
+
+@pytest.mark.parametrize(
+    ("model", "seller"),
+    [
+        ("openai:gpt-4o", "openai"),
+        ("bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0", "aws"),
+        ("litellm_proxy/gpt-4o", "openai"),
+        ("llama3:8b", None),
+    ],
+)
+def test_a_prefix_names_the_seller_whatever_parts_it(model, seller):
+    assert guess_seller(None, model) == seller
+
+
+@pytest.mark.parametrize(
+    ("seller", "sent", "listed"),
+    [
+        ("openai", "openai:gpt-4o", "gpt-4o"),
+        ("openai", "litellm_proxy/gpt-4o", "gpt-4o"),
+        ("openrouter", "openai/gpt-4o:nitro", "openai/gpt-4o"),
+        (
+            "aws",
+            "bedrock:us.anthropic.claude-sonnet-5-v1:0",
+            "us.anthropic.claude-sonnet-5-v1:0",
+        ),
+    ],
+)
+def test_what_a_gateway_adds_to_a_name_is_cut_off(seller, sent, listed):
+    assert listed in list(spellings(seller, sent))
+
+
+def test_a_bare_name_on_bedrock_is_first_tried_as_the_global_profile():
+    names = list(spellings("aws", "claude-sonnet-4-5-20250929"))
+
+    assert names[:2] == [
+        "global.anthropic.claude-sonnet-4-5-20250929",
+        "claude-sonnet-4-5-20250929",
+    ]

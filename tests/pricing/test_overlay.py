@@ -382,6 +382,10 @@ BAD_RULES = {
         "'model' is a text or a list of texts",
     ),
     "no usd": ('kind = "fixed_per_request"', "missing 'usd'"),
+    "estimated": (
+        'kind = "fixed_per_request"\nusd = 1\nestimated = 1',
+        "'estimated' is true or false",
+    ),
     "no tokens": (
         'kind = "gpu_hour"\nusd_per_hour = 2\ntokens_per_hour = 0',
         "'tokens_per_hour' is zero",

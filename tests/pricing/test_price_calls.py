@@ -409,3 +409,11 @@ def test_more_rows_than_a_block_keep_their_order():
 
 def test_the_schema_of_test_tables_has_every_input_column():
     assert tuple(CALLS_SCHEMA.names) == INPUT_FIELDS
+
+
+def test_a_rerank_is_billed_by_the_search_without_tokens():
+    call = {"provider": "cohere", "operation": "rerank", "request_model": "rerank-v3.5"}
+
+    cost = price_one(bundled_book(), **call)
+
+    assert (cost["cost_usd"], cost["cost_status"]) == (usd("0.002"), "estimated")
