@@ -70,6 +70,10 @@ OPENLLMETRY: Final = Dialect(
     },
     own_keys={"tool_name": ("gen_ai.tool.name", "traceloop.entity.name")},
     kinds=(
+        # LangChain's retrievers are tasks besides.
+        Kind(
+            key="gen_ai.operation.name", operations={"vector_db_retrieve": "retrieval"}
+        ),
         Kind(
             key="llm.request.type",
             operations={

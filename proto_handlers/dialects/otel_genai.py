@@ -22,12 +22,8 @@ OPERATIONS: Final = {
         "speech",
         "transcription",
     )
-} | {
-    "completion": "text_completion",
-    "embedding": "embeddings",
-    "vector_db_retrieve": "retrieval",
-}
-"""Words of ``gen_ai.operation.name``, two older ones, and one of OpenLLMetry's."""
+} | {"completion": "text_completion", "embedding": "embeddings"}
+"""Words of ``gen_ai.operation.name``, and two older ones."""
 
 GENAI_KIND: Final = Kind(key="gen_ai.operation.name", operations=OPERATIONS)
 

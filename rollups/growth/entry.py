@@ -7,8 +7,8 @@ import numpy as np
 from rollups.growth.carry import Resent
 from rollups.growth.exact import share
 from rollups.growth.money import Amounts
-from rollups.growth.results import Asked, Sizes
-from rollups.growth.segments import Ints
+from rollups.growth.results import UNKNOWN, Asked, Sizes
+from rollups.growth.segments import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class FirstSent:
     """Tokens and dollars per tool row, in asked order; 0 while no prompt has it."""
 
     tokens: Ints
+    known: Bools
     usd: Amounts
 
 
@@ -27,7 +28,8 @@ def first_sent(
 
     A result that stands before the first call is in the first prompt. What a prompt
     has no room for was not sent; all that is known to enter it shrinks alike. Shares
-    are rounded down: the rest is the answer before, and what nobody told of.
+    are rounded down: the rest is the answer before, and what nobody told of. How much
+    of a first prompt a result without a size is stays unknown.
 
     Args:
         resent: What each of them sent again, and first.
@@ -52,5 +54,7 @@ def first_sent(
     priced = np.ones(len(asked.rows), dtype=np.bool_)
     tokens[inside] = sent
     usd[inside] = share(by_call.pico_usd[at], sent, new)[0]
+    told = np.ones_like(priced)
+    told[inside] = sizes.source[inside] != UNKNOWN
     priced[inside] = by_call.known[at]
-    return FirstSent(tokens, Amounts(usd, priced))
+    return FirstSent(tokens, told, Amounts(usd, priced & told))

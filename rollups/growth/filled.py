@@ -62,7 +62,9 @@ def tool_columns(
     return {
         "result_tokens": pa.array(sizes.tokens[placed], mask=source == UNKNOWN),
         "result_tokens_source": word_column(source, SOURCES),
-        "first_sent_tokens": pa.array(first.tokens[placed], mask=free),
+        "first_sent_tokens": pa.array(
+            first.tokens[placed], mask=free | ~first.known[placed]
+        ),
         "first_sent_usd": dollars(first.usd),
         "carried_tokens": pa.array(carried.tokens[placed], mask=free),
         "carried_usd": dollars(usd),

@@ -16,6 +16,7 @@ COLUMNS = (
     "median_document_bytes",
 )
 RETRIEVAL = {"gen_ai.operation.name": "retrieval"}
+LANGCHAIN = "opentelemetry.instrumentation.langchain"
 TEXTS = ["four", "fünf", "six six six", ""]
 """4, 5, 11 and 0 bytes."""
 
@@ -124,6 +125,19 @@ def test_documents_told_in_two_ways_are_counted_once():
     both = {**openinference(*TEXTS), "gen_ai.retrieval.documents": listed}
 
     assert read(both, {"gen_ai.retrieval.documents": listed}) == [(4, 20, 11, 4)] * 2
+
+
+def test_a_task_that_retrieves_is_a_retrieval():
+    attributes = {
+        "traceloop.span.kind": "task",
+        "gen_ai.operation.name": "vector_db_retrieve",
+        "gen_ai.task.output": json.dumps({"documents": [{"page_content": "text"}]}),
+    }
+    decoded = decode_traces([payload(span(1, attributes=attributes), scope=LANGCHAIN)])
+
+    (row,) = normalise(decoded.spans).to_pylist()
+
+    assert (row["span_role"], row["documents"]) == ("retrieval", 1)
 
 
 def test_a_count_without_documents_is_a_count():

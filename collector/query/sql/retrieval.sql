@@ -5,11 +5,12 @@
 -- tokens are a share of result_tokens, by bytes. document_tokens_p50 is the median over
 -- retrievals of their middle chunk.
 -- prompt_share is the part of all input of the runs that retrieved which is retrieved
--- text, sent first and again. Bounds are as in the report on tools.
+-- text, sent first and again, without results of unknown size. Bounds are as in the
+-- report on tools.
 WITH retrieved AS (
     SELECT
         *,
-        coalesce(first_sent_tokens::HUGEINT + carried_tokens, 0) AS sent_tokens,
+        first_sent_tokens::HUGEINT + carried_tokens AS sent_tokens,
         result_tokens / nullif(document_bytes, 0) AS tokens_per_byte,
         TRY_CAST(round(median_document_bytes * tokens_per_byte) AS BIGINT)
             AS median_document_tokens,

@@ -232,6 +232,20 @@ def test_retrieval_is_told_apart_with_its_share_of_the_prompts(tmp_path):
     assert (row["max_document_bytes"], row["max_document_tokens"]) == (400, 100)
 
 
+def test_what_a_retrieval_of_unknown_size_cost_is_unknown(tmp_path):
+    unknown = {"tool_name": "docs", "tool_type": "retrieval", "carried_tokens": 0}
+    root = build_lake(
+        tmp_path,
+        runs=runs([{"input_tokens": 1000}]),
+        tool_calls=tool_calls([{**unknown, "carried_usd": Decimal(0)}]),
+    )
+
+    (row,) = rows(root, "retrieval")
+
+    assert (row["unknown_sizes"], row["cost_usd"]) == (1, None)
+    assert (row["prompt_share"], row["documents"]) == (None, None)
+
+
 def test_loops_tell_the_calls_from_the_third_round_on(tmp_path):
     again = {
         "arguments_hash": "a",

@@ -97,7 +97,12 @@ def assert_balanced(tables):
                 assert of_results.get(key, 0) == chain[f"carried_result_{unit}"]
     for row in counted:
         assert row["new_tokens"] + row["resent_tokens"] <= row["input_tokens"]
-    first = by_chain(verdicts.tool_calls.to_pylist(), "first_sent_tokens")
+    known = [
+        row
+        for row in verdicts.tool_calls.to_pylist()
+        if row["first_sent_tokens"] is not None
+    ]
+    first = by_chain(known, "first_sent_tokens")
     for key, new in by_chain(counted, "new_tokens").items():
         assert first.get(key, 0) <= new
 
@@ -268,6 +273,16 @@ def test_a_result_before_the_first_call_is_in_the_first_prompt():
     row = tools.to_pylist()[0]
     assert (row["first_sent_tokens"], row["carried_tokens"]) == (600, 0)
     assert row["first_sent_usd"] == 600 * Decimal("0.000003")
+
+
+def test_what_a_result_of_unknown_size_is_of_the_first_prompt_is_unknown():
+    before = {"at": 0, "timestamp": 0, "step": None}
+
+    _, tools, _ = judge_chains(*one_chain([1000, 1500], [before]))
+
+    row = tools.to_pylist()[0]
+    assert (row["result_tokens"], row["first_sent_tokens"]) == (None, None)
+    assert (row["first_sent_usd"], row["carried_tokens"]) == (None, 0)
 
 
 def test_a_result_that_no_call_has_sent_yet_cost_nothing():
