@@ -289,9 +289,15 @@ def _table_statement(
     ):
         listed = ", ".join(_literal(glob) for glob in globs)
         types = "{'date': DATE}" if is_rollup else "{'date': DATE, 'hour': VARCHAR}"
+        # Files of an older version may lack columns that are known now.
+        typed = f"{_RAW}.{table}_typed"
+        connection.register("typed", schema.empty_table())
+        connection.execute(f"CREATE TABLE {typed} AS FROM typed")
+        connection.unregister("typed")
         source = (
-            f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true,"
-            f" hive_types = {types})"
+            f"(FROM read_parquet([{listed}], union_by_name = true,"
+            f" hive_partitioning = true, hive_types = {types})"
+            f" UNION ALL BY NAME FROM {typed})"
         )
     else:
         source = f"{table}_empty"

@@ -269,6 +269,17 @@ def test_a_file_from_before_a_column_was_added_has_nulls_there(tmp_path):
         assert row == {"prompt_name": None}
 
 
+def test_columns_that_no_file_has_yet_are_null(tmp_path):
+    older = calls([{"timestamp": at()}]).drop_columns(["prompt_name"])
+    root = tmp_path / "lake"
+    write(root, part_key("calls", Partition(int(at().timestamp()) // 3600)), older)
+
+    assert rows(Lake(str(root)), "SELECT prompt_name FROM calls") == [
+        {"prompt_name": None}
+    ]
+    assert rows(Lake(str(root)), "SHOW TABLES")[0] == {"name": "agent_version_daily"}
+
+
 @pytest.mark.parametrize(
     ("period", "seen"),
     [
