@@ -120,7 +120,8 @@ def trace(arguments: argparse.Namespace) -> int:
 
 def explain(arguments: argparse.Namespace) -> int:
     """Show how the cost of a span comes about."""
-    from collector.query.explain import draw_receipt, explain_span
+    from collector.query.explain import explain_span
+    from collector.query.receipt_text import draw_receipt
     from collector.query.views import Lake
 
     lake = Lake.of(quiet_settings(arguments))

@@ -13,18 +13,12 @@ from collector.lake.books import Books
 from collector.lake.target import open_target
 from collector.query.again import asking_again
 from collector.query.computed import computed_usd
-from collector.query.formats import (
-    format_table,
-    plain_rows,
-    plain_value,
-    without_empty_columns,
-)
+from collector.query.formats import plain_rows, plain_value
 from collector.query.sql import fetch
 from collector.query.texts import query_text
 from collector.query.views import Lake, open_lake
 from pricing import PriceBookError
 from pricing.items import Bill, itemise
-from proto_handlers.dialects.spanledger import FOUND_PREFIX
 from proto_handlers.sources import field_sources
 
 _MILLION: Final = 1_000_000
@@ -36,40 +30,6 @@ _PARTS: Final = (
     ("output", "output_tokens", "output_cost_usd"),
     ("other", None, "other_cost_usd"),
 )
-
-_STATUS: Final = {
-    "priced": "priced from the book",
-    "partial": "only partly priced",
-    "estimated": "estimated",
-    "reported": "as reported by the sender",
-    "subscription": "at list price; a subscription covers it",
-    "free": "free of charge",
-    "not_billed": "a failed attempt that nobody bills",
-    "unpriced": "not priced: the cost is unknown, not zero",
-}
-
-_EXCLUDED: Final = {
-    "aggregate": "its counts sum up or repeat those of other spans",
-    "twin": "another span is the same call",
-    "duplicate_response": "the same response was billed elsewhere",
-    "retransmitted": "it was sent more than once; one copy counts",
-}
-
-_REASONS: Final = {
-    "cache_unknown": "the library does not say what was cached",
-    "usage_incomplete": "the counts leave out calls that it made",
-    "no_usage": "no token counts were sent",
-    "unknown_model": "no price list has the model",
-    "lower_bound": "it cost at least that",
-    "upper_bound": "it cost at most that",
-}
-"""Words of a reason for people; others stand for themselves."""
-
-_CONVENTIONS: Final = {
-    "inclusive": "sent with the cached ones",
-    "exclusive": "sent without the cached ones",
-    "inferred_exclusive": "sent without the cached ones, as there are more of those",
-}
 
 LINES_SCHEMA: Final = pa.schema(
     [
@@ -88,6 +48,24 @@ a fee. Where the book is not there or something else counted, a row per cost col
 
 _FEES: Final = ("web_search", "request")
 _PICO: Final = Decimal("0.000000000001")
+
+
+class RestatedCost(NamedTuple):
+    """What the same call costs by the newest restatement."""
+
+    restatement_id: str
+    restated_at: str
+    cost_usd: Decimal | None
+    cost_status: str
+    cost_reason: str | None
+    price_version: str
+    lines: pa.Table
+    """What the cost is made of, in rows of `LINES_SCHEMA`."""
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        told = self._asdict() | {"cost_usd": plain_value(self.cost_usd)}
+        return told | {"lines": plain_rows(self.lines)}
 
 
 class Receipt(NamedTuple):
@@ -112,6 +90,8 @@ class Receipt(NamedTuple):
     """The context tier that set the rates; null for the lowest."""
     computed_cost_usd: Decimal | None = None
     """What the book says where the reported cost counts; null else, or if nothing."""
+    restated: RestatedCost | None = None
+    """Null if the call was not priced again, or is billed as it was recorded."""
 
     def document(self) -> dict[str, Any]:
         """Return the receipt as JSON has it."""
@@ -125,6 +105,7 @@ class Receipt(NamedTuple):
             "input_tokens_above": self.input_tokens_above,
             "computed_cost_usd": plain_value(self.computed_cost_usd),
             "lines": plain_rows(self.lines),
+            "restated": None if self.restated is None else self.restated.document(),
         }
 
 
@@ -137,7 +118,8 @@ def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
         QueryError: The ledger does not know the span.
     """
     trace, span = trace_id.strip().lower(), span_id.strip().lower()
-    with open_lake(lake, needed=("calls", "excluded", "spans")) as connection:
+    views = ("calls", "calls_restated", "excluded", "spans")
+    with open_lake(lake, needed=views) as connection:
         excluded = _find(connection, "not_billed", trace, span)
         call = _find(connection, "call_receipt", trace, span)
         billed = next(
@@ -151,6 +133,7 @@ def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
                 billed["billed_span_id"],
             )
         sent = _sent(connection, trace, span, call)
+        again = _again(connection, call)
     if not call.num_rows and not excluded.num_rows:
         error = QueryError(
             f"span {span} of trace {trace}: no call and nothing excluded"
@@ -172,7 +155,28 @@ def explain_span(lake: Lake, trace_id: str, span_id: str) -> Receipt:
         sent,
         None if bill is None else bill.input_tokens_above,
         None if row is None else _computed(lake, call, row),
+        _restated(lake, again),
     )
+
+
+def _again(connection: duckdb.DuckDBPyConnection, call: pa.Table) -> pa.Table:
+    """Return the call as restated; no row if it is not."""
+    if not call.num_rows:
+        return call
+    ids = (call.column(name)[0].as_py() for name in ("trace_id", "span_id"))
+    return _find(connection, "restated_receipt", *ids)
+
+
+def _restated(lake: Lake, again: pa.Table) -> RestatedCost | None:
+    if not again.num_rows:
+        return None
+    (row,) = again.to_pylist()
+    bill = _bill(lake, again, row)
+    told = plain_rows(again)[0] | {
+        "cost_usd": row["cost_usd"],
+        "lines": _lines(row) if bill is None else _products(bill),
+    }
+    return RestatedCost(**{name: told[name] for name in RestatedCost._fields})
 
 
 def _sent(
@@ -253,6 +257,8 @@ def _lines(call: Mapping[str, Any] | None) -> pa.Table:
         cost = call[part] if call else None
         if not tokens and not cost:
             continue
+        if call and call["cost_status"] == "reported" and not cost:
+            cost = None  # the parts of what somebody else worked out are not known
         rate = cost * _MILLION / tokens if tokens and cost is not None else None
         rows.append(
             {
@@ -267,73 +273,3 @@ def _lines(call: Mapping[str, Any] | None) -> pa.Table:
 
 def _rounded(amount: Decimal) -> Decimal:
     return amount.quantize(_PICO)
-
-
-def draw_receipt(receipt: Receipt) -> str:
-    """Return the receipt as text for people."""
-    lines = [f"span {receipt.span_id} of trace {receipt.trace_id}"]
-    for other in receipt.excluded:
-        reason = str(other["reason"])
-        lines.append(f"  not billed: {reason}: {_EXCLUDED.get(reason, reason)}")
-        if other["billed_span_id"]:
-            trace = other["billed_trace_id"] or receipt.trace_id
-            first = "calls, the first " if reason == "aggregate" else ""
-            lines.append(
-                f"  billed instead: {first}span {other['billed_span_id']} of {trace}"
-            )
-    if receipt.call is not None:
-        lines += _facts(receipt.call)
-        if receipt.computed_cost_usd is not None:
-            lines.append(f"  {'computed cost':<14}{receipt.computed_cost_usd}")
-        if receipt.input_tokens_above is not None:
-            above = f"{receipt.input_tokens_above:,}"
-            lines.append(f"  {'price tier':<14}above {above} tokens of input")
-        if receipt.lines.num_rows:
-            shown = without_empty_columns(receipt.lines)
-            lines += ["", format_table(shown, "table").rstrip()]
-        lines.append(f"total {plain_value(receipt.call['cost_usd']) or 'unknown'} USD")
-    for sent in receipt.spans:
-        scope = _joined(sent["scope_name"], sent["scope_version"], " ")
-        lines += ["", f"span {sent['span_id']} as sent, scope {scope}"]
-        lines.append(f"  read as {sent['dialect'] or 'no known dialect'}")
-        lines += [
-            f"  {key['field']:<22}{_said_by(key['key'])} = {key['value']}"
-            for key in sent["keys"]
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _facts(call: Mapping[str, Any]) -> list[str]:
-    status = str(call["cost_status"])
-    reason = str(call["cost_reason"] or "")
-    words = [_REASONS.get(word, word) for word in reason.split()]
-    why = f" ({reason}: {', '.join(words)})" if words else ""
-    convention = _CONVENTIONS.get(str(call["usage_convention"]))
-    facts = [
-        ("call", f"{call['operation']} at {call['timestamp']}, span {call['span_id']}"),
-        ("counts from", call["usage_span_id"]),
-        ("asked for", _joined(call["provider"], call["request_model"])),
-        ("answered by", call["response_model"]),
-        ("feature", _joined(call["feature"], call["feature_source"], ", from ")),
-        ("agent", call["agent_name"]),
-        ("run, step", _joined(call["run_id"], call["step"], ", step ")),
-        ("failed with", call["error_type"]),
-        ("attempt", call["attempt"] if call["attempt"] != 1 else None),
-        ("input tokens", _joined(call["input_tokens"], convention, ", ")),
-        ("price row", _joined(call["price_provider"], call["price_model"])),
-        ("matched by", call["price_match"]),
-        ("price book", call["price_version"]),
-        ("status", f"{status}: {_STATUS.get(status, status)}{why}"),
-        ("reported cost", call["reported_cost_usd"]),
-    ]
-    return [f"  {label:<14}{value}" for label, value in facts if value is not None]
-
-
-def _said_by(key: str) -> str:
-    return "inside a text" if key.startswith(FOUND_PREFIX) else key
-
-
-def _joined(first: object, second: object, between: str = " / ") -> str | None:
-    if first is None:
-        return None
-    return str(first) if second is None else f"{first}{between}{second}"

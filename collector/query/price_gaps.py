@@ -32,11 +32,11 @@ price by now, so that ``spanledger reprice`` would find one, and ``todo`` what g
 the calls one.
 """
 
-WAIT: Final = "wait until the hour is over, then spanledger reprice"
+WAIT: Final = "spanledger reprice, when the hour is over"
 """What there is to do for calls on machines that are paid by the hour that runs."""
 
 _REPRICE: Final = "spanledger reprice"
-_OVERLAY: Final = "give it a price in prices.overlay, then spanledger reprice"
+_OVERLAY: Final = "price it in prices.overlay, then reprice"
 _BY_MODEL: Final = frozenset(
     ("unknown_model", "no_list_price", "self_hosted", "rate_missing", HOUR_OPEN)
 )

@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 from priced_lake import HALF_PRICE, book_with, priced_lake
 
-from collector.query.explain import draw_receipt, explain_span
+from collector.query.explain import explain_span
+from collector.query.receipt_text import draw_receipt
 from collector.query.reports import RESTATED, find_report, run_report
 from collector.query.times import ALWAYS
 from collector.query.views import Lake
@@ -112,3 +113,26 @@ def test_a_restated_report_computes_by_the_book_of_the_restatement(
 
     assert (recorded["counted"], recorded["computed_usd"]) == ("reported", LISTED)
     assert (restated["counted"], restated["computed_usd"]) == ("computed", LISTED / 2)
+
+
+def test_a_restated_call_shows_both_sums(tmp_path):
+    stored = priced_lake(tmp_path, [{"trace_id": "t", "span_id": "s"}])
+    reprice(stored, ALWAYS, book_with(tmp_path, HALF_PRICE))
+
+    receipt = explain_span(Lake.of(stored), "t", "s")
+
+    assert receipt.restated is not None
+    assert receipt.restated.cost_usd == Decimal("0.00175")
+    costs = receipt.restated.lines.column("cost_usd").to_pylist()
+    assert sum(costs) == receipt.restated.cost_usd
+    assert sum(receipt.lines.column("cost_usd").to_pylist()) == Decimal("0.0035")
+    assert receipt.document()["restated"]["cost_usd"] == "0.001750000000"
+    text = draw_receipt(receipt)
+    assert f"restated by {receipt.restated.restatement_id}" in text
+    assert text.index("total 0.003500000000 USD") < text.index("total 0.00175")
+
+
+def test_a_call_that_was_not_priced_again_has_no_restated_cost(tmp_path):
+    stored = priced_lake(tmp_path, [{"trace_id": "t", "span_id": "s"}])
+
+    assert explain_span(Lake.of(stored), "t", "s").restated is None

@@ -6,7 +6,8 @@ from otlp_requests import request, span
 from workshop import Workshop
 
 from collector.errors import QueryError
-from collector.query.explain import draw_receipt, explain_span
+from collector.query.explain import explain_span
+from collector.query.receipt_text import draw_receipt
 from collector.query.views import Lake
 
 

@@ -38,7 +38,7 @@ def test_a_misspelt_model_is_told_with_its_neighbours(tmp_path):
 
     assert (gap["calls"], gap["priced_now"]) == (1, False)
     assert gap["nearest"].split(", ")[0] == "gpt-4o-mini"
-    assert gap["todo"] == "give it a price in prices.overlay, then spanledger reprice"
+    assert gap["todo"] == "price it in prices.overlay, then reprice"
 
 
 def test_a_model_that_the_book_has_learnt_is_told_to_be_priced_now(tmp_path):
@@ -53,7 +53,7 @@ def test_a_model_that_the_book_has_learnt_is_told_to_be_priced_now(tmp_path):
 @pytest.mark.parametrize(
     ("at", "priced_now", "todo"),
     [
-        (CALL_TIME, False, "wait until the hour is over, then spanledger reprice"),
+        (CALL_TIME, False, "spanledger reprice, when the hour is over"),
         (CALL_TIME + timedelta(hours=1), True, "spanledger reprice"),
     ],
 )
