@@ -35,6 +35,8 @@ def count_lengths(chains: pa.Table) -> pa.Table:
     """
     Return how many chains of each workflow made how many calls.
 
+    Chains without a successful call, such as those of embeddings only, do not count.
+
     Args:
         chains: Has `WORKFLOW` and ``calls``, and maybe ``chains``, how many chains a
             row stands for; else it is one.
@@ -44,6 +46,7 @@ def count_lengths(chains: pa.Table) -> pa.Table:
         may be counted again.
     """
     keys = [*WORKFLOW, "calls"]
+    chains = chains.filter(pc.field("calls") > 0)
     if "chains" not in chains.column_names:
         chains = chains.append_column("chains", pa.repeat(1, chains.num_rows))
     counted = chains.group_by(keys).aggregate([("chains", "sum")])

@@ -24,7 +24,7 @@ WITH placed AS (
         count(*) OVER earlier AS runs_before,
         quantile_disc(calls, 0.95) OVER earlier AS p95_calls
     FROM chains
-    WHERE timestamp >= $since::TIMESTAMPTZ - INTERVAL 25 HOUR
+    WHERE calls > 0 AND timestamp >= $since::TIMESTAMPTZ - INTERVAL 25 HOUR
     WINDOW earlier AS (
         PARTITION BY tenant, feature, agent_name
         ORDER BY date_trunc('hour', timestamp)

@@ -26,6 +26,7 @@ WITH days AS (
         TRY_CAST(sum(resent_tokens) AS BIGINT) AS resent_tokens,
         sum(resent_usd)::DECIMAL(38, 12) AS resent_usd
     FROM chains
+    WHERE calls > 0
     GROUP BY ALL
 )
 SELECT

@@ -56,6 +56,12 @@ def test_one_long_chain_of_twenty_is_not_usual():
     assert told({"calls": 40}, *[2] * 18, 100, 100)["too_long"] is False
 
 
+def test_chains_without_a_call_are_not_usual():
+    row = told({"calls": 10}, *[0] * 60, *[9] * 20)
+
+    assert row["too_long"] is False
+
+
 def test_with_few_earlier_chains_nothing_is_known_of_length():
     row = told({"calls": 32}, *[3] * 19)
 
