@@ -109,8 +109,8 @@ def prices_update(arguments: argparse.Namespace) -> int:
         print(f"no price changes, price book {update.old.version}", file=said)
         return 0
     show_said(update.table(), arguments.format, ["", update.summary()])
-    if alarms := update.alarms():
-        print(f"spanledger: look at {alarms} rates that jump", file=sys.stderr)
+    for warning in update.warnings():
+        print(f"spanledger: {warning}", file=sys.stderr)
     if arguments.dry_run:
         return 0
     if not arguments.yes and not _agreed("take these prices?"):

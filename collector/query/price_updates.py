@@ -53,6 +53,16 @@ class Update(NamedTuple):
         """Return how many rates jump."""
         return sum(change.is_jump for change in self.changes)
 
+    def warnings(self) -> list[str]:
+        """Return what to look at before the book is taken; none if all is ordinary."""
+        lost = sum(change.what == "removed" for change in self.changes)
+        said = []
+        if jumps := self.alarms():
+            said.append(f"look at {jumps:,} rates that jump")
+        if lost:
+            said.append(f"look at {lost:,} models that are in the list no more")
+        return said
+
     def summary(self) -> str:
         """Return in one line how many models and rates change."""
         count = dict.fromkeys(("added", "removed", "rate", "elsewhere"), 0)

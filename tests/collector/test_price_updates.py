@@ -146,3 +146,27 @@ def test_the_command_shows_first_and_takes_when_told(
     assert "rates that jump" in said.err
     assert "--yes takes them" in said.err
     assert "no price changes" in said.out
+
+
+def test_a_list_that_lacks_models_is_told_before_it_is_taken(tmp_path):
+    small = tmp_path / "litellm.json"
+    small.write_text(
+        json.dumps(
+            {
+                "my-model": {
+                    "input_cost_per_token": 1e-6,
+                    "output_cost_per_token": 2e-6,
+                    "litellm_provider": "openai",
+                    "mode": "chat",
+                }
+            }
+        )
+    )
+
+    update = find_update(settings_of(tmp_path), small)
+
+    lost = sum(change.what == "removed" for change in update.changes)
+    assert lost > 100
+    assert update.warnings() == [
+        f"look at {lost:,} models that are in the list no more"
+    ]
