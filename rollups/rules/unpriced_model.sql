@@ -4,8 +4,9 @@
 -- reads:      calls
 -- parameters: $since, $until  days that touch this time, half-open
 --             $min_calls      least number of such calls in the day
--- Stamped with the first such call. A call without token counts is not the model's
--- fault and does not count.
+-- Stamped with the first such call. A call without token counts or with absurd ones is
+-- not the model's fault, and one that waits for its machine's hour to be shared is no
+-- fault at all: these do not count.
 SELECT
     min(timestamp) AS timestamp,
     date_trunc('day', timestamp) AS window_start,
@@ -28,7 +29,9 @@ SELECT
     } AS details
 FROM calls
 WHERE cost_status = 'unpriced'
-  AND cost_reason IS DISTINCT FROM 'no_usage'
+  AND coalesce(cost_reason, '') NOT IN (
+      'no_usage', 'usage_invalid', 'out_of_range', 'gpu_hour_open'
+  )
   AND timestamp >= date_trunc('day', $since::TIMESTAMPTZ)
   AND timestamp < $until
 GROUP BY date_trunc('day', timestamp), provider, coalesce(response_model, request_model)

@@ -427,9 +427,11 @@ def test_an_unpriced_model_is_found_once_a_day():
     [
         {"cost_usd": "1"},
         {"cost_status": "unpriced", "cost_reason": "no_usage"},
+        {"cost_status": "unpriced", "cost_reason": "out_of_range"},
+        {"cost_status": "unpriced", "cost_reason": "gpu_hour_open"},
         {"cost_status": "not_billed"},
     ],
-    ids=["priced", "no usage", "failed attempt"],
+    ids=["priced", "no usage", "absurd", "waits for its hour", "failed attempt"],
 )
 def test_a_call_that_is_not_the_models_fault_is_not_found(fine):
     assert findings("unpriced_model", calls=calls([fine])) == []
