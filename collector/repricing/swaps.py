@@ -105,7 +105,9 @@ def parse_swap(text: str, columns: Sequence[str]) -> Swap:
     found = _CHANGE_START.search(text)
     if not found:
         error = QueryError(f"swap {text!r}: nothing to change")
-        error.hint = "write it like 'step=0:model=claude-haiku-4-5'"
+        error.hint = (
+            "write it like 'step=0:model=claude-haiku-4-5', or ':cache=off' for all"
+        )
         raise error
     changes = dict(_parse_pairs(text[found.end() :]))
     for key in changes.keys() - {"model", "cache", *CHANGES}:
