@@ -1,7 +1,7 @@
 """Rules of the user's own: they see every view, with what is not published yet."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -17,10 +17,12 @@ LIVE_TABLES: Final = ("calls", "runs", "chains", "tool_calls", "excluded")
 _ROLLUP_NAMES: Final = frozenset(rollup.name for rollup in ROLLUPS)
 
 
-def views_named(rules: Iterable[Rule]) -> frozenset[str]:
+def views_named(rules: Collection[Rule]) -> frozenset[str]:
     """Return the views that the texts of *rules* name; all, if one cannot be told."""
     known = frozenset(view_names())
     named: set[str] = set()
+    if not rules:
+        return frozenset()
     with duckdb.connect() as connection:
         for rule in rules:
             try:
@@ -31,16 +33,15 @@ def views_named(rules: Iterable[Rule]) -> frozenset[str]:
     return known & named
 
 
-def is_about_rollups(rules: Iterable[Rule]) -> bool:
+def is_about_rollups(rules: Collection[Rule]) -> bool:
     """Return whether some of *rules* read what is published later than calls."""
-    own = list(rules)
-    return bool(own) and not _ROLLUP_NAMES.isdisjoint(views_named(own))
+    return not _ROLLUP_NAMES.isdisjoint(views_named(rules))
 
 
 @contextlib.contextmanager
 def opened(
     lake: Lake,
-    rules: Iterable[Rule],
+    rules: Collection[Rule],
     live: Mapping[str, pa.Table],
     since: datetime,
     *,
