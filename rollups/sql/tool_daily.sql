@@ -4,13 +4,19 @@
 -- reads:      tool_calls
 -- parameters: $since, $until  UTC, half-open
 -- What each tool's results cost, day by day: a tool has no tokens of its own, so
--- input_tokens are its results' (sent once, then carried along) and cost_usd is what
--- carrying them cost. Unpriced is a call whose result was carried at an unknown price.
+-- input_tokens are its results' (sent first, then carried along) and cost_usd is what
+-- both cost. Unpriced is a call whose result was sent at an unknown price.
 WITH measured AS (
     SELECT
         *,
         concat(trace_id, '/', run_id) AS run_key,
-        carried_tokens > 0 AND carried_usd IS NULL AS is_unpriced,
+        coalesce(
+            first_sent_tokens::HUGEINT + carried_tokens,
+            carried_tokens,
+            first_sent_tokens
+        ) AS sent_tokens,
+        first_sent_usd + carried_usd AS sent_usd,
+        coalesce(sent_tokens, 0) > 0 AND sent_usd IS NULL AS is_unpriced,
         TRY_CAST(
             ceil(log2(greatest(duration_ms, 0.001)) * 8 - 1e-9) - 1 AS INTEGER
         ) AS latency_bucket
@@ -29,27 +35,21 @@ SELECT
     count(*) AS calls,
     count(*) FILTER (WHERE error_type IS NOT NULL) AS failed_calls,
     count(DISTINCT run_key) AS runs,
-    TRY_CAST(
-        sum(
-            coalesce(
-                result_tokens::HUGEINT + carried_tokens, result_tokens, carried_tokens
-            )
-        ) AS BIGINT
-    ) AS input_tokens,
+    TRY_CAST(sum(sent_tokens) AS BIGINT) AS input_tokens,
     NULL::BIGINT AS cache_read_tokens,
     NULL::BIGINT AS cache_known_input_tokens,
     NULL::BIGINT AS cache_write_tokens,
     NULL::BIGINT AS output_tokens,
-    sum(carried_usd)::DECIMAL(38, 12) AS cost_usd,
+    sum(sent_usd)::DECIMAL(38, 12) AS cost_usd,
     NULL::DECIMAL(38, 12) AS subscription_usd,
     (
-        (TRY_CAST(sum(carried_usd) AS DECIMAL(26, 12)) * 1000000000000)::HUGEINT * 2
+        (TRY_CAST(sum(sent_usd) AS DECIMAL(26, 12)) * 1000000000000)::HUGEINT * 2
         + count(DISTINCT run_key)
     ) // (2 * count(DISTINCT run_key)) * 0.000000000001 AS cost_per_run_usd,
     NULL::DECIMAL(38, 12) AS cache_savings_usd,
     count(*) FILTER (WHERE is_unpriced) AS unpriced_calls,
-    coalesce(sum(carried_tokens) FILTER (WHERE carried_usd IS NOT NULL), 0)
-        / nullif(sum(carried_tokens), 0) AS coverage,
+    coalesce(sum(sent_tokens) FILTER (WHERE sent_usd IS NOT NULL), 0)
+        / nullif(sum(sent_tokens), 0) AS coverage,
     NULL::DECIMAL(38, 6) AS weighted_calls,
     NULL::DECIMAL(38, 12) AS weighted_cost_usd,
     coalesce(histogram(latency_bucket), MAP {}) AS latency_histogram,

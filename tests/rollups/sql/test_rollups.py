@@ -333,7 +333,7 @@ def test_a_trace_stands_at_its_first_call_and_has_all_of_it():
     assert second == []
 
 
-def test_a_tool_costs_what_carrying_its_results_costs():
+def test_a_tool_costs_what_sending_its_results_costs_first_and_again():
     ledger = {
         "tool_calls": tool_calls(
             [
@@ -354,8 +354,8 @@ def test_a_tool_costs_what_carrying_its_results_costs():
 
     assert (row["calls"], row["failed_calls"]) == (2, 1)
     assert (row["result_tokens"], row["carried_tokens"]) == (150, 300)
-    assert row["input_tokens"] == 450
-    assert row["cost_usd"] == row["carried_usd"] == Decimal("0.3")
+    assert row["input_tokens"] == 400
+    assert (row["cost_usd"], row["carried_usd"]) == (Decimal("0.4"), Decimal("0.3"))
     assert (row["first_sent_tokens"], row["first_sent_usd"]) == (100, Decimal("0.1"))
     assert math.isclose(row["coverage"], 1.0)
 
