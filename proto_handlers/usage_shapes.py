@@ -164,16 +164,26 @@ def _openai_chat(usage: _Usage) -> dict[str, int | None]:
         # CrewAI's sums: only Anthropic's writes are counted, others are zero.
         write = write or None
     split = details + "cache_creation_token_details.ephemeral_"
+    reasoning = _number(usage, made + "reasoning_tokens", "reasoning_tokens")
+    sent, output = (
+        _number(usage, name) for name in ("prompt_tokens", "completion_tokens")
+    )
+    # xAI's total tells that its answers leave the reasoning out.
+    counts = (sent, output, reasoning)
+    if (
+        reasoning
+        and None not in counts
+        and sum(filter(None, counts)) == _number(usage, "total_tokens")
+    ):
+        output = _plus(output, reasoning)
     return {
-        "input_tokens": _number(usage, "prompt_tokens"),
-        "output_tokens": _number(usage, "completion_tokens"),
+        "input_tokens": sent,
+        "output_tokens": output,
         "cache_read_tokens": read,
         "cache_write_tokens": write,
         "cache_write_5m_tokens": _number(usage, split + "5m_input_tokens"),
         "cache_write_1h_tokens": _number(usage, split + "1h_input_tokens"),
-        "reasoning_tokens": _number(
-            usage, made + "reasoning_tokens", "reasoning_tokens"
-        ),
+        "reasoning_tokens": reasoning,
         "input_audio_tokens": _number(usage, details + "audio_tokens"),
         "output_audio_tokens": _number(usage, made + "audio_tokens"),
     }
@@ -258,6 +268,42 @@ def _gemini(usage: _Usage) -> dict[str, int | None]:
         or 0,
         "cache_write_tokens": 0,
         "reasoning_tokens": thoughts,
+        **_modalities(usage),
+    }
+
+
+def _modalities(usage: _Usage) -> dict[str, int | None]:
+    """Return the counts of lists by modality, as Gemini's API and client have them."""
+    counts: dict[str, int | None] = {}
+    for name, lists, modality in _OF_MODALITY:
+        listed = next((usage[key] for key in lists if key in usage), None)
+        parts = [
+            _number(part, "tokenCount", "token_count") or 0
+            for part in (listed if isinstance(listed, list) else ())
+            if isinstance(part, dict) and str(part.get("modality")).endswith(modality)
+        ]
+        counts[name] = sum(parts) if parts else None
+    return counts
+
+
+_SENT: Final = ("promptTokensDetails", "prompt_tokens_details")
+_CACHED: Final = ("cacheTokensDetails", "cache_tokens_details")
+_MADE: Final = ("candidatesTokensDetails", "candidates_tokens_details")
+_OF_MODALITY: Final = (
+    ("input_audio_tokens", _SENT, "AUDIO"),
+    ("cache_read_audio_tokens", _CACHED, "AUDIO"),
+    ("input_image_tokens", _SENT, "IMAGE"),
+    ("output_audio_tokens", _MADE, "AUDIO"),
+    ("output_image_tokens", _MADE, "IMAGE"),
+)
+
+
+def _cohere(usage: _Usage) -> dict[str, int | None]:
+    """What is billed; Cohere's ``tokens`` count its own preamble, too."""
+    return {
+        "input_tokens": _number(usage, "billed_units.input_tokens"),
+        "output_tokens": _number(usage, "billed_units.output_tokens"),
+        "cache_read_tokens": _number(usage, "cached_tokens"),
     }
 
 
@@ -332,6 +378,7 @@ def _plus(value: int | None, more: int) -> int | None:
 _SHAPES: Final[
     tuple[tuple[tuple[str, ...], Callable[[_Usage], dict[str, int | None]]], ...]
 ] = (
+    (("billed_units",), _cohere),
     (("prompt_tokens", "completion_tokens"), _openai_chat),
     (("input_tokens", "output_tokens"), _input_output),
     (("promptTokenCount", "prompt_token_count"), _gemini),

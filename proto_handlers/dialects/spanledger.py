@@ -18,6 +18,8 @@ FOUND_COUNTS: Final = (
     "input_audio_tokens",
     "cache_read_audio_tokens",
     "output_audio_tokens",
+    "input_image_tokens",
+    "output_image_tokens",
 )
 """Counts that decoding may find."""
 
