@@ -1,7 +1,9 @@
 """OTLP requests in files."""
 
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -25,6 +27,7 @@ Scope = ScopeSpans | ScopeLogs
 
 _SPLIT_BYTES: Final = 4 << 20
 _SUFFIXES: Final = frozenset({".pb", ".json", ".jsonl"})
+_GZIP: Final = ".gz"
 
 
 class Signal(NamedTuple):
@@ -58,7 +61,8 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield files, and those in folders that may hold requests, sorted."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES)
+            found = sorted(path.rglob("*"))
+            yield from (file for file in found if _named(file).suffix in _SUFFIXES)
         else:
             yield path
 
@@ -71,17 +75,18 @@ def read_requests(path: Path) -> Iterator[Request]:
         path: ``.pb`` is one request, of the signal that its name has as a word
             (``002.logs.pb``), else of traces; ``.json`` one or more OTLP/JSON
             documents, or one per line; ``.jsonl`` one per line, as a Collector's file
-            exporter writes.
+            exporter writes. Any of them may be compressed, as ``.jsonl.gz``.
 
     Raises:
         DecodeError: Something in it is no request; the message names the line.
         OSError: The file cannot be read.
     """
-    content = path.read_bytes()
-    if path.suffix == ".pb":
-        yield from _from_protobuf(content, set(re.split(r"[^a-z]+", path.name.lower())))
+    content, named = _content(path), _named(path)
+    if named.suffix == ".pb":
+        words = set(re.split(r"[^a-z]+", named.name.lower()))
+        yield from _from_protobuf(content, words)
         return
-    if path.suffix == ".json":
+    if named.suffix == ".json":
         try:
             json.loads(content)
         except ValueError:
@@ -95,6 +100,21 @@ def read_requests(path: Path) -> Iterator[Request]:
                 yield from _from_json(line)
             except DecodeError as error:
                 raise DecodeError(f"line {number}: {error}") from None
+
+
+def _named(path: Path) -> Path:
+    """Return *path* as the file is named when it is not compressed."""
+    return path.with_suffix("") if path.suffix == _GZIP else path
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.suffix != _GZIP:
+        return content
+    try:
+        return gzip.decompress(content)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DecodeError(f"gzip: {error}") from None
 
 
 def _from_json(content: bytes) -> Iterator[Request]:

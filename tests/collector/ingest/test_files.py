@@ -1,5 +1,7 @@
 """What files hold: requests of traces and of logs, by name or by content."""
 
+import gzip
+
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -11,8 +13,14 @@ from otlp_requests import key_values, request, span
 
 from collector.config import load_settings
 from collector.ingest import ingest_files
-from collector.ingest.files import read_requests, signal_of, split_request
+from collector.ingest.files import (
+    find_files,
+    read_requests,
+    signal_of,
+    split_request,
+)
 from collector.lake.local import LocalTarget
+from proto_handlers.errors import DecodeError
 
 TRACES = request(span(1, attributes={"a": "x" * 100}), span(2), scope="app")
 LOGS = ExportLogsServiceRequest()
@@ -60,6 +68,27 @@ def test_a_protobuf_file_is_of_the_signal_in_its_name(name, message, tmp_path):
     path = written(tmp_path, name, message.SerializeToString())
 
     assert list(read_requests(path)) == [message]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("1.traces.pb", TRACES.SerializeToString()), ("2.jsonl", LINES.encode())],
+)
+def test_a_compressed_file_holds_what_it_held_before(name, content, tmp_path):
+    plain = written(tmp_path, name, content)
+    compressed = written(tmp_path, f"{name}.gz", gzip.compress(content))
+
+    assert list(read_requests(compressed)) == list(read_requests(plain))
+    assert list(find_files([tmp_path])) == [plain, compressed]
+
+
+@pytest.mark.parametrize("size", [0, 5, 30])
+def test_a_file_cut_off_while_compressing_is_refused(size, tmp_path):
+    whole = gzip.compress(TRACES.SerializeToString())
+    path = written(tmp_path, "1.pb.gz", whole[:size] or b"not compressed")
+
+    with pytest.raises(DecodeError, match="gzip: "):
+        list(read_requests(path))
 
 
 def test_metrics_are_passed_over(tmp_path):
