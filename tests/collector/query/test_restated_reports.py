@@ -19,18 +19,28 @@ from collector.query.views import Lake
 from collector.repricing.reprice import reprice
 
 RUNS = read_runs(Path(__file__).parents[2] / "fixtures" / "growth" / "runs.jsonl.gz")
+HOUR_NANO = 3600 * 10**9
 ASIDE = ("restatements", "costs", "published_at")
 
 
 def requests():
-    """Return runs with tools, sub-agents, loops and growth, and some without."""
+    """Return runs with tools, sub-agents, loops and growth, others, and a long one."""
     plain = [
         Run(START_UNIX_NANO, feature=name, number=(1 << 40) + number)
         for number, name in enumerate("ab")
     ]
+    usual = [
+        Run(
+            START_UNIX_NANO + HOUR_NANO * (1 + number // 20),
+            feature="usual",
+            steps=12 if number == 20 else 2,
+            number=(1 << 41) + number,
+        )
+        for number in range(21)
+    ]
     return [
         *(request(*one.spans) for one in told_runs(RUNS[:4])),
-        *(request(*run.spans()) for run in plain),
+        *(request(*run.spans()) for run in (*plain, *usual)),
     ]
 
 
@@ -96,6 +106,15 @@ def test_restated_traces_are_whole_at_the_edge_of_a_time(lakes):
     costs = [row["cost_usd"] for row in found.table.to_pylist()]
     assert costs == [row["cost_usd"] for row in expected.table.to_pylist()]
     assert costs
+
+
+def test_restated_runs_are_as_long_as_recorded_ones(lakes):
+    restated, _ = lakes
+
+    found = told_by(restated, find_report("growth"), costs=RESTATED)
+
+    rows = found.table.to_pylist()
+    assert [row["calls"] for row in rows if row["too_long"]] == [12]
 
 
 def test_costs_are_recorded_or_restated(lakes):
