@@ -12,7 +12,8 @@
 -- same_embedding  an input that the model had embedded before
 -- uncached_prefix a conversation's first prompt sent again within five minutes, or, by
 --                 its first call, the shortest that began one of the agent, within five
---                 minutes of another; not read from the cache: the system prompt tax.
+--                 minutes of another, without what was retrieved before it; not read
+--                 from the cache: the system prompt tax.
 --                 Below 1,024 tokens no provider caches.
 -- usd is what it cost as it was sent, null where a price is missing.
 CREATE OR REPLACE TEMP VIEW redundant_work AS
@@ -138,6 +139,20 @@ curve AS (
     FROM priced
     WHERE new_tokens IS NOT NULL
 ),
+brought AS (
+    SELECT
+        curve.trace_id,
+        curve.span_id,
+        sum(tool_calls.first_sent_tokens) AS brought_tokens
+    FROM curve
+    JOIN tool_calls
+        ON tool_calls.trace_id = curve.trace_id
+        AND tool_calls.run_id = curve.run_id
+        AND tool_calls.chain_id = curve.chain_id
+        AND tool_calls.timestamp < curve.timestamp
+    WHERE curve.asked_at IS NULL
+    GROUP BY ALL
+),
 openings AS (
     SELECT
         *,
@@ -146,11 +161,12 @@ openings AS (
                 system_prompt_hash
             ORDER BY timestamp, trace_id, span_id
         ) AS agent_asked_at,
-        min(input_tokens) OVER (
+        min(input_tokens - coalesce(brought_tokens, 0)) OVER (
             PARTITION BY service_name, agent_name, agent_version, model,
                 system_prompt_hash
         ) AS shortest_tokens
     FROM curve
+    LEFT JOIN brought USING (trace_id, span_id)
     WHERE asked_at IS NULL AND coalesce(agent_name, system_prompt_hash) IS NOT NULL
 ),
 prefixes AS (
@@ -159,7 +175,8 @@ prefixes AS (
     WHERE asked_at >= timestamp - INTERVAL 5 MINUTE
     UNION ALL BY NAME
     SELECT
-        * EXCLUDE (agent_asked_at, shortest_tokens), shortest_tokens AS prefix_tokens
+        * EXCLUDE (agent_asked_at, shortest_tokens, brought_tokens),
+        shortest_tokens AS prefix_tokens
     FROM openings
     WHERE agent_asked_at >= timestamp - INTERVAL 5 MINUTE
 ),

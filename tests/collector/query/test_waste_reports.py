@@ -504,6 +504,17 @@ def test_a_constant_prefix_that_is_not_cached_is_a_tax(tmp_path):
     assert (row["occurrences"], row["waste_usd"]) == (2, Decimal(4))
 
 
+def test_what_is_retrieved_before_a_conversation_is_no_prefix_of_its_agent(tmp_path):
+    found = {"tool_type": "retrieval", "first_sent_tokens": 1500}
+    root = build_lake(
+        tmp_path,
+        calls=prefix_calls({}),
+        tool_calls=tool_calls([{**found, "timestamp": at(seconds=-1)}]),
+    )
+
+    assert kinds(root)["uncached_prefix"]["occurrences"] == 1
+
+
 def test_a_prefix_that_is_read_from_the_cache_is_no_tax(tmp_path):
     cached = {"cache_read_tokens": 2000, "uncached_input_tokens": 0}
 
