@@ -171,7 +171,7 @@ def _run_account(settings: Settings, stop: threading.Event, ready: Ready) -> Non
         ]
         app = build_app(settings, query_routes=routes)
         with _beside(
-            lambda up: serve_web(settings.web.listen, app, ready=up, stop=stop)
+            lambda up: serve_web(settings.web.listen, app, ready=up, stop=stop), stop
         ) as address:
             say_ready = _once(ready)
             run_account(
@@ -207,14 +207,22 @@ def _status_beside(
     from collector.web.server import serve_status  # noqa: PLC0415
 
     with _beside(
-        lambda up: serve_status(listen, settings.state_dir, role, ready=up, stop=stop)
+        lambda up: serve_status(listen, settings.state_dir, role, ready=up, stop=stop),
+        stop,
     ):
         yield
 
 
 @contextlib.contextmanager
-def _beside(serve: Callable[[Callable[[str], None]], None]) -> Iterator[str]:
-    """Run a server in a thread; give its address, or raise what kept it from one."""
+def _beside(
+    serve: Callable[[Callable[[str], None]], None], stop: threading.Event
+) -> Iterator[str]:
+    """
+    Run a server in a thread; give its address, or raise what kept it from one.
+
+    When the block ends, however it does, *stop* is set, which ends the server: one
+    that goes on while the interpreter ends makes libraries complain.
+    """
     outcome: queue.Queue[str | Exception] = queue.Queue()
 
     def run() -> None:
@@ -228,8 +236,11 @@ def _beside(serve: Callable[[Callable[[str], None]], None]) -> Iterator[str]:
     address = outcome.get()
     if isinstance(address, Exception):
         raise address
-    yield address
-    thread.join(_JOIN_SECONDS)
+    try:
+        yield address
+    finally:
+        stop.set()
+        thread.join(_JOIN_SECONDS)
 
 
 _RUN: Final = {

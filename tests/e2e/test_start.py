@@ -53,3 +53,15 @@ def test_a_service_that_must_fill_its_tables_takes_spans_meanwhile_and_says_so(
     assert (status, said["ready"]) == (200, True)
     assert "fills its tables from the lake" in said["reason"]
     assert "fills its tables from the lake" in told
+
+
+def test_a_role_that_cannot_start_says_why_in_one_line(tmp_path):
+    alerts = 'webhook_url = "http://localhost/hook"\nwebhook_secret = "abc"'
+    config = write_config(tmp_path, alerts=alerts)
+
+    said = command_output("--config", str(config), "account")
+
+    assert said == (
+        "spanledger: settings: alerts: webhook 1: secret is not whsec_ followed by"
+        " base64\n"
+    )
