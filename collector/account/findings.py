@@ -147,6 +147,9 @@ class Rules:
         self._lake = Lake.of(settings)
         self._memory_limit = settings.account.memory_limit
         self.failed: dict[str, str] = {}
+        folder = settings.rules.dir
+        if folder is not None and not folder.is_dir():
+            self._set_aside("rules.dir", f"{folder} is no directory")
         self._connection = duckdb.connect(config={"threads": 1})
 
     def about_traces(self, tables: Mapping[str, pa.Table]) -> pa.Table:
@@ -265,11 +268,14 @@ class Rules:
             except RuleError as error:
                 if is_about_lake(error):
                     raise LakeError(str(error)) from error
-                self.failed[rule.name] = str(error)
-                log.error("rule_failed", rule=rule.name, reason=str(error))
+                self._set_aside(rule.name, str(error))
         for name in registered:
             connection.unregister(name)
         return pa.concat_tables(found) if found else FINDING_SCHEMA.empty_table()
+
+    def _set_aside(self, name: str, reason: str) -> None:
+        self.failed[name] = reason
+        log.error("rule_failed", rule=name, reason=reason)
 
     def failures(self, now: datetime) -> pa.Table:
         """Return a finding per rule that is disabled because it failed."""

@@ -145,3 +145,12 @@ def test_a_rule_cannot_read_files_beside_the_lake(tmp_path):
         shop.run(request(*Run(time.time_ns() - HOUR_NANO, steps=4).spans()))
 
         assert found(shop, "rule_failed") == [({"rule": "mine"}, None)]
+
+
+def test_a_folder_of_rules_that_is_not_there_is_a_finding(tmp_path):
+    shop = shop_with(tmp_path)
+    (tmp_path / "rules").rmdir()
+    with shop:
+        shop.run(request(*Run(time.time_ns() - HOUR_NANO, steps=2).spans()))
+
+        assert found(shop, "rule_failed") == [({"rule": "rules.dir"}, None)]
