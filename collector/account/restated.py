@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from collector.account.store import Store
 from collector.lake.layout import Partition, fit
-from collector.lake.restatements import list_restatements, rows_of
+from collector.lake.restatements import restatement_ids, rows_of
 from collector.lake.target import Target
 from rollups.schema import RESTATEMENT_SCHEMA
 
@@ -44,11 +44,7 @@ class Restated:
         if not at_once and time.monotonic() < self._due:
             return None
         self._due = time.monotonic() + _EVERY_SECONDS
-        new = {
-            one.restatement_id
-            for one in list_restatements(self._target)
-            if one.restatement_id > self._newest
-        }
+        new = {name for name in restatement_ids(self._target) if name > self._newest}
         if not new:
             return None
         self._newest = max(new)
@@ -61,7 +57,7 @@ class Restated:
 
     def rows(self, first_hour: int, columns: list[str] | None) -> pa.Table:
         """Return restatements that count of calls from *first_hour* on."""
-        counted = {one.restatement_id for one in list_restatements(self._target)}
+        counted = set(restatement_ids(self._target))
         names = columns or RESTATEMENT_SCHEMA.names
         parts = [RESTATEMENT_SCHEMA.empty_table().select(names)]
         for hour, key in rows_of(self._target, counted):

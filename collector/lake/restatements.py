@@ -59,6 +59,12 @@ def list_restatements(target: Target) -> list[Restatement]:
     return [_parse(content) for content in manifests if content is not None]
 
 
+def restatement_ids(target: Target) -> list[str]:
+    """Return the ids of the restatements that count, oldest first, by one listing."""
+    keys = target.keys(_MANIFESTS)
+    return [key.rpartition("/")[2].removesuffix(".json") for key in keys]
+
+
 def _parse(content: bytes) -> Restatement:
     fields = json.loads(content)
     for name in ("known_at", "since", "until"):

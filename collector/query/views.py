@@ -16,7 +16,7 @@ from collector.config import Settings
 from collector.errors import QueryError
 from collector.lake.compaction import replaced_keys
 from collector.lake.layout import SPANS, table_schemas
-from collector.lake.restatements import RESTATEMENTS, list_restatements
+from collector.lake.restatements import RESTATEMENTS, restatement_ids
 from collector.lake.target import Target, open_target, shown_url
 from collector.query.bounds import bounds_table
 from collector.query.caching import price_cached
@@ -94,7 +94,7 @@ class Lake:
 
     def restatement_ids(self) -> list[str]:
         """Return the restatements that count, oldest first."""
-        return [it.restatement_id for it in list_restatements(self.target())]
+        return restatement_ids(self.target())
 
     def schema(self, name: str) -> pa.Schema:
         """Return the columns of a table or rollup as the service writes them now."""
