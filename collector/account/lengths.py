@@ -1,5 +1,6 @@
 """Usual lengths of workflows, hour by hour, as the published chains tell them."""
 
+import operator
 from collections.abc import Iterator
 from typing import Final
 
@@ -37,6 +38,7 @@ class Lengths:
         self._counts: dict[int, pa.Table] = {}
         self._used: dict[int, pa.Table | None] | None = None
         self._changed: set[int] = set()
+        self._worked_out: dict[int, tuple[list[pa.Table], pa.Table]] = {}
 
     def fill(
         self, name: str, hour: int, parts: Iterator[pa.Table]
@@ -80,8 +82,12 @@ class Lengths:
         return self._used
 
     def _usual(self, hour: int) -> pa.Table:
-        earlier = range(hour - EARLIER_HOURS, hour)
-        return usual_lengths(_joined([self._counted(at) for at in earlier]))
+        counts = [self._counted(at) for at in range(hour - EARLIER_HOURS, hour)]
+        before = self._worked_out.get(hour)
+        if before is None or any(map(operator.is_not, before[0], counts)):
+            # Mostly the same hour is asked for again, and no hour before it changed.
+            self._worked_out = {hour: (counts, usual_lengths(_joined(counts)))}
+        return self._worked_out[hour][1]
 
     def _counted(self, hour: int) -> pa.Table:
         if hour not in self._counts:
