@@ -15,7 +15,7 @@ PACKAGE = Path(collector.__file__).parent
 
 # A shared machine is slow at times: how long an example takes is no claim.
 settings.register_profile("home", deadline=None)
-settings.register_profile("ci", derandomize=True, max_examples=300, deadline=None)
+settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "home")
 
 

@@ -103,13 +103,13 @@ MINUTE_NANO = 60 * 10**9
 
 
 def usual_runs_and_a_long_one():
-    """Return 20 short runs of 4 hours, a long one, and a short one an hour later."""
+    """Return 20 short runs of 2 hours, a long one, and a short one an hour later."""
     usual = [
-        Run(START_UNIX_NANO + 11 * n * MINUTE_NANO, steps=2, number=n + 1)
+        Run(START_UNIX_NANO + 5 * n * MINUTE_NANO, steps=2, number=n + 1)
         for n in range(20)
     ]
-    long = Run(START_UNIX_NANO + 281 * MINUTE_NANO, steps=12, number=99)
-    later = Run(START_UNIX_NANO + 341 * MINUTE_NANO, steps=2, number=100)
+    long = Run(START_UNIX_NANO + 161 * MINUTE_NANO, steps=12, number=99)
+    later = Run(START_UNIX_NANO + 221 * MINUTE_NANO, steps=2, number=100)
     return [request(*run.spans()) for run in (*usual, long, later)]
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollups.engine import run_rule
@@ -111,6 +111,7 @@ MADE = st.lists(
 
 
 @given(made=MADE)
+@settings(max_examples=20, deadline=None)
 def test_the_column_says_what_the_rule_finds(made):
     rows = chains(
         *(

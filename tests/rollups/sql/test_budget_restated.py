@@ -132,7 +132,7 @@ def test_what_is_not_yet_known_does_not_count():
     ),
     limit=st.integers(1, 3 * 10**13),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_budget_agrees_with_adding_up_what_becomes_known(costs, limit):
     called, restated, events = [], [], []
     for index, (cost, changes) in enumerate(costs):
