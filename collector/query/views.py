@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from collector.lake.target import Target, open_target, shown_url
 from collector.query.bounds import bounds_table
 from collector.query.caching import price_cached
 from collector.query.computed import price_reported
+from collector.query.globs import day_globs, escape, is_wanted, literal
 from collector.query.restated import restated_rows, widened
 from collector.query.spans_view import spans_statement
 from collector.query.texts import query_text
@@ -179,9 +180,7 @@ def open_lake(
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, directory: Path | None) -> None:
-    allowed = (
-        [] if directory is None else [str(directory.resolve()), _escape(directory)]
-    )
+    allowed = [] if directory is None else [str(directory.resolve()), escape(directory)]
     connection.execute("SET allowed_directories = $allowed", {"allowed": allowed})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -278,50 +277,36 @@ def _table_statement(
     schema = lake.schema(table)
     is_rollup = table in {rollup.name for rollup in ROLLUPS}
     place = f"rollups/{table}" if is_rollup else table
-    directory = lake.directory
-    if directory is None:
+    if lake.directory is None:
         source = f"{table}_files"
         connection.register(source, _bucket_dataset(lake, place, schema))
-    elif globs := (
-        _span_files(lake, directory, period)
-        if table == SPANS
-        else _globs(directory / place, period, "*" if is_rollup else "hour=*/*")
-    ):
-        listed = ", ".join(_literal(glob) for glob in globs)
-        types = "{'date': DATE}" if is_rollup else "{'date': DATE, 'hour': VARCHAR}"
-        # Files of an older version may lack columns that are known now.
-        typed = f"{_RAW}.{table}_typed"
-        connection.register("typed", schema.empty_table())
-        connection.execute(f"CREATE TABLE {typed} AS FROM typed")
-        connection.unregister("typed")
-        source = (
-            f"(FROM read_parquet([{listed}], union_by_name = true,"
-            f" hive_partitioning = true, hive_types = {types})"
-            f" UNION ALL BY NAME FROM {typed})"
-        )
     else:
-        source = f"{table}_empty"
-        connection.register(source, schema.append(_HIVE.field("date")).empty_table())
+        # There may be no file, or only those of an older version, without columns that
+        # are known now.
+        source = f"{_RAW}.{table}_typed"
+        typed = schema.append(_HIVE.field("date")).empty_table()
+        connection.register("typed", typed)
+        connection.execute(f"CREATE TABLE {source} AS FROM typed")
+        connection.unregister("typed")
+        below = "*" if is_rollup else "hour=*/*"
+        files = (
+            _span_files(lake, lake.directory, period)
+            if table == SPANS
+            else day_globs(lake.directory / place, period, below)
+        )
+        if files:
+            listed = ", ".join(map(literal, files))
+            types = "{'date': DATE}" if is_rollup else "{'date': DATE, 'hour': VARCHAR}"
+            source = (
+                f"(FROM read_parquet([{listed}], union_by_name = true,"
+                f" hive_partitioning = true, hive_types = {types})"
+                f" UNION ALL BY NAME FROM {source})"
+            )
     columns = f"SELECT COLUMNS(lambda c: c <> 'hour') FROM {source}"  # noqa: S608
     tests = _within(schema, period)
     if table == RESTATEMENTS:
         tests.append(_is_one_of("restatement_id", lake.restatement_ids()))
     return columns + (" WHERE " + " AND ".join(tests) if tests else "")
-
-
-def _globs(folder: Path, period: Period, below: str) -> list[str]:
-    """Return patterns of the files of a table, only of days inside *period*."""
-    days = [
-        day
-        for day in sorted(folder.glob("date=*"))
-        if any(day.glob(f"{below}.parquet"))
-    ]
-    wanted = [day for day in days if _is_wanted(day.name, period)]
-    if not wanted:
-        return []
-    if len(wanted) == len(days):
-        return [f"{_escape(folder)}/date=*/{below}.parquet"]
-    return [f"{_escape(day)}/{below}.parquet" for day in wanted]
 
 
 def _span_files(lake: Lake, directory: Path, period: Period) -> list[str]:
@@ -334,30 +319,10 @@ def _span_files(lake: Lake, directory: Path, period: Period) -> list[str]:
     keys = [key for key in lake.target().keys(SPANS) if key.endswith(".parquet")]
     replaced = replaced_keys(lake.target())
     return [
-        _escape(directory / key)
+        escape(directory / key)
         for key in keys
-        if key not in replaced and _is_wanted(key.split("/")[1], period)
+        if key not in replaced and is_wanted(key.split("/")[1], period)
     ]
-
-
-def _is_wanted(folder: str, period: Period) -> bool:
-    text = folder.removeprefix("date=")
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return False
-    if day.year == 1970:  # the empty typed file
-        return True
-    since, until = period
-    return (since is None or day >= since.date()) and (
-        until is None or day <= until.date()
-    )
-
-
-def _escape(path: Path) -> str:
-    """Return *path* as a pattern that matches only itself."""
-    text = str(path.resolve())
-    return "".join(f"[{char}]" if char in "*?[" else char for char in text)
 
 
 def _bucket_dataset(lake: Lake, place: str, schema: pa.Schema) -> ds.Dataset:
@@ -385,7 +350,7 @@ def _bucket_dataset(lake: Lake, place: str, schema: pa.Schema) -> ds.Dataset:
 
 
 def _is_one_of(column: str, words: list[str]) -> str:
-    listed = ", ".join(map(_literal, words))
+    listed = ", ".join(map(literal, words))
     return f"{column} IN ({listed})" if words else "false"
 
 
@@ -395,11 +360,7 @@ def _within(schema: pa.Schema, period: Period) -> list[str]:
     if column is None:
         return tests
     if period.since is not None:
-        tests.append(f"{column} >= TIMESTAMPTZ {_literal(period.since.isoformat())}")
+        tests.append(f"{column} >= TIMESTAMPTZ {literal(period.since.isoformat())}")
     if period.until is not None:
-        tests.append(f"{column} < TIMESTAMPTZ {_literal(period.until.isoformat())}")
+        tests.append(f"{column} < TIMESTAMPTZ {literal(period.until.isoformat())}")
     return tests
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
