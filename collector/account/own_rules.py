@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import duckdb
@@ -21,16 +22,19 @@ def views_named(rules: Collection[Rule]) -> frozenset[str]:
     """Return the views that the texts of *rules* name; all, if one cannot be told."""
     known = frozenset(view_names())
     named: set[str] = set()
-    if not rules:
-        return frozenset()
-    with duckdb.connect() as connection:
-        for rule in rules:
-            try:
-                text = rule.path.read_text() if rule.path else ""
-                named |= connection.get_table_names(text)
-            except (duckdb.Error, OSError, UnicodeDecodeError):
-                return known  # who runs it will say what is wrong with it
+    for rule in rules:
+        try:
+            named |= _tables_in(rule.path.read_text() if rule.path else "")
+        except (duckdb.Error, OSError, UnicodeDecodeError):
+            return known  # who runs it will say what is wrong with it
     return known & named
+
+
+@lru_cache(maxsize=256)
+def _tables_in(text: str) -> frozenset[str]:
+    # Asked several times a look, of texts that hardly ever change.
+    with duckdb.connect() as connection:
+        return frozenset(connection.get_table_names(text))
 
 
 def is_about_rollups(rules: Collection[Rule]) -> bool:
