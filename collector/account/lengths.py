@@ -47,7 +47,8 @@ class Lengths:
         usual = self._usual(hour)
         counts = []
         for part in parts:
-            counts.append(count_lengths(part)) if name == "chains" else None
+            if name == "chains":
+                counts.append(count_lengths(part))
             yield tell_lengths(part, usual, calls=CALLS_OF[name])
         if name == "chains":
             self._known()[hour] = usual

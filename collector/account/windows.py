@@ -63,14 +63,13 @@ class Windows:
             now: Hours of its day are compared with earlier ones only.
         """
         if days and self._rules.wants_rollups():
-            self._want(Look.WINDOWS, min(days))
+            self._want(Look.WINDOWS, _start(min(days)))
         earlier = [day for day in days if day < now.date().isoformat()]
         if earlier:
-            self._want(Look.HISTORY, min(earlier))
+            self._want(Look.HISTORY, _start(min(earlier)))
 
-    def _want(self, look: Look, day: str) -> None:
+    def _want(self, look: Look, first: datetime) -> None:
         pace = self._paces[look]
-        first = datetime.fromisoformat(day).replace(tzinfo=UTC)
         pace.oldest_new = min(pace.oldest_new, first)
         pace.is_wanted = True
 
@@ -100,9 +99,7 @@ class Windows:
         if self._reads_restated:
             first = self._restated.news(now, at_once=at_once)
             if first is not None:
-                pace = self._paces[Look.WINDOWS]
-                pace.oldest_new = min(pace.oldest_new, first)
-                pace.is_wanted = True
+                self._want(Look.WINDOWS, first)
         looked = False
         for look, pace in self._paces.items():
             pace.is_wanted |= changed
@@ -167,6 +164,10 @@ class Windows:
             if first <= key <= last:
                 parts.append(fit(self._target.read(key, names), parts[0].schema))
         return pa.concat_tables(parts)
+
+
+def _start(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
 def _hour(moment: datetime) -> int:
