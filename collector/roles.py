@@ -97,10 +97,7 @@ def _run_receive(settings: Settings, stop: threading.Event, ready: Ready) -> Non
                 task.cancel()
 
     with _status_beside(settings, "receive", settings.receive.status_listen, stop):
-        try:
-            uvloop.run(run())
-        finally:
-            stop.set()
+        uvloop.run(run())
 
 
 async def _keep_reporting(settings: Settings, role: str) -> None:
