@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import pyarrow as pa
+
 from collector.query.explain import Receipt, RestatedCost
 from collector.query.formats import format_table, plain_value, without_empty_columns
 from proto_handlers.dialects.spanledger import FOUND_PREFIX
@@ -61,10 +63,7 @@ def draw_receipt(receipt: Receipt) -> str:
         if receipt.input_tokens_above is not None:
             above = f"{receipt.input_tokens_above:,}"
             lines.append(f"  {'price tier':<14}above {above} tokens of input")
-        if receipt.lines.num_rows:
-            shown = without_empty_columns(receipt.lines)
-            lines += ["", format_table(shown, "table").rstrip()]
-        lines.append(f"total {plain_value(receipt.call['cost_usd']) or 'unknown'} USD")
+        lines += _sum_lines(receipt.lines, receipt.call["cost_usd"])
     if receipt.restated is not None:
         lines += ["", *_again_lines(receipt.restated)]
     for sent in receipt.spans:
@@ -79,15 +78,20 @@ def draw_receipt(receipt: Receipt) -> str:
 
 
 def _again_lines(restated: RestatedCost) -> list[str]:
-    lines = [
+    return [
         f"restated by {restated.restatement_id}",
         f"  {'price book':<14}{restated.price_version}",
         f"  {'status':<14}{_said_status(restated.cost_status, restated.cost_reason)}",
+        *_sum_lines(restated.lines, restated.cost_usd),
     ]
-    if restated.lines.num_rows:
-        shown = without_empty_columns(restated.lines)
-        lines += ["", format_table(shown, "table").rstrip()]
-    return [*lines, f"total {plain_value(restated.cost_usd) or 'unknown'} USD"]
+
+
+def _sum_lines(lines: pa.Table, cost_usd: object) -> list[str]:
+    """Return what a cost is made of, and the cost."""
+    total = f"total {plain_value(cost_usd) or 'unknown'} USD"
+    if not lines.num_rows:
+        return [total]
+    return ["", format_table(without_empty_columns(lines), "table").rstrip(), total]
 
 
 def _said_status(status: str, reason: str | None) -> str:
