@@ -18,15 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proto_handlers.attributes import Addition, Attributes, KeyPlaces, Rows, addition
-
-DOCUMENTS: Final = "spanledger.retrieval.documents"
-"""How many documents a retrieval found."""
-DOCUMENT_BYTES: Final = "spanledger.retrieval.document_bytes"
-"""Size of all their texts in bytes."""
-LARGEST_BYTES: Final = "spanledger.retrieval.largest_document_bytes"
-"""Size of the largest text."""
-MEDIAN_BYTES: Final = "spanledger.retrieval.median_document_bytes"
-"""Size of the middle text, of two middle ones the smaller."""
+from proto_handlers.dialects.spanledger import (
+    DOCUMENT_BYTES,
+    DOCUMENTS,
+    LARGEST_BYTES,
+    MEDIAN_BYTES,
+)
 
 _LISTED: Final = "gen_ai.retrieval.documents"
 # https://github.com/open-telemetry/semantic-conventions-genai

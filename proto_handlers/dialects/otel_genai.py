@@ -3,6 +3,12 @@
 from typing import Final
 
 from proto_handlers.dialects.dialect import Dialect, Kind, Usage
+from proto_handlers.dialects.spanledger import (
+    DOCUMENT_BYTES,
+    DOCUMENTS,
+    LARGEST_BYTES,
+    MEDIAN_BYTES,
+)
 
 OPERATIONS: Final = {
     word: word
@@ -124,12 +130,12 @@ OTEL_GENAI: Final = Dialect(
         "result_content": ("gen_ai.tool.call.result", "gen_ai.retrieval.documents"),
         "result_tokens": ("spanledger.tool.result_tokens",),
         "documents": (
-            "spanledger.retrieval.documents",
+            DOCUMENTS,
             "gen_ai.retrieval.document_count",
         ),
-        "document_bytes": ("spanledger.retrieval.document_bytes",),
-        "largest_document_bytes": ("spanledger.retrieval.largest_document_bytes",),
-        "median_document_bytes": ("spanledger.retrieval.median_document_bytes",),
+        "document_bytes": (DOCUMENT_BYTES,),
+        "largest_document_bytes": (LARGEST_BYTES,),
+        "median_document_bytes": (MEDIAN_BYTES,),
         "input_content": ("gen_ai.input.messages",),
         "system_content": ("gen_ai.system_instructions",),
     },

@@ -7,6 +7,15 @@ from proto_handlers.dialects.dialect import Dialect
 FOUND_PREFIX: Final = "spanledger.found."
 """Before what decoding found inside a document; counts are inclusive."""
 
+DOCUMENTS: Final = "spanledger.retrieval.documents"
+"""How many documents a retrieval found."""
+DOCUMENT_BYTES: Final = "spanledger.retrieval.document_bytes"
+"""Size of all their texts in bytes."""
+LARGEST_BYTES: Final = "spanledger.retrieval.largest_document_bytes"
+"""Size of the largest text."""
+MEDIAN_BYTES: Final = "spanledger.retrieval.median_document_bytes"
+"""Size of the middle text, of two middle ones the smaller."""
+
 FOUND_COUNTS: Final = (
     "input_tokens",
     "output_tokens",
