@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pyarrow as pa
+from budgets import DAILY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_rows import DAY, calls, connect
@@ -13,15 +14,6 @@ from rollups.registry import RULES
 from rollups.schema import RESTATEMENT_SCHEMA
 
 PICO = Decimal("0.000000000001")
-DAILY = {
-    "name": "spend",
-    "dimension": "feature",
-    "value": None,
-    "period": "day",
-    "measure": "cost_usd",
-    "limit": "10",
-    "thresholds": (50, 80, 100),
-}
 (BUDGET,) = (rule for rule in RULES if rule.name == "budget")
 
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from budgets import DAILY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_rows import at, calls, chains, connect, feature_hours, runs
@@ -12,15 +13,6 @@ from rollups.engine import RuleError, budget_table, run_rule
 from rollups.registry import RULES, Rule, find_rules
 
 BY_NAME = {rule.name: rule for rule in RULES}
-DAILY = {
-    "name": "spend",
-    "dimension": "feature",
-    "value": None,
-    "period": "day",
-    "measure": "cost_usd",
-    "limit": "10",
-    "thresholds": (50, 80, 100),
-}
 
 
 def findings(name, *, budgets=(), parameters=None, since=None, until=None, **ledger):
